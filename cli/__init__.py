@@ -1,0 +1,1 @@
+"""The msda-tf command: parses, calls the library, prints."""

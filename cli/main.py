@@ -1,0 +1,92 @@
+"""The msda-tf command: its sub-commands, and how its errors end."""
+
+import importlib
+import os
+import sys
+
+import click
+
+from msda_tf import __version__
+from msda_tf.errors import MsdaError
+
+# Sub-command -> (module of this package, one-line help): a module is imported only when its command runs or prints
+# its help, because TensorFlow takes seconds to load and `msda-tf --help` should not.
+COMMANDS = {
+    "prepare": "Convert a raw data set to TFRecord shards.",
+    "train": "Train on labelled sources and an unlabelled target.",
+    "evaluate": "Score a run on the target's labelled images.",
+    "predict": "Segment images with a trained run.",
+    "export": "Write a SavedModel for TensorFlow Serving.",
+    "demo": "The whole job on generated miniature data.",
+}
+
+
+class LazyGroup(click.Group):
+    """Finds the command `name` in the module `msda_tf.cli.name`, under the attribute `command`."""
+
+    def list_commands(self, context):
+        return list(COMMANDS)
+
+    def get_command(self, context, name):
+        if name not in COMMANDS:
+            return None
+        return importlib.import_module(f"msda_tf.cli.{name}").command
+
+    def format_commands(self, context, formatter):
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="msda-tf")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(debug):
+    """Multi-source domain-adaptive semantic segmentation of street scenes.
+
+    \b
+    First steps, on generated data:     msda-tf demo
+    With your data:                     msda-tf prepare --dataset gta5 --raw ~/gta5
+                                        msda-tf prepare --dataset cityscapes --raw ~/cityscapes
+                                        msda-tf train --target cityscapes --sources gta5
+                                        msda-tf evaluate --run runs/cityscapes
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command and ends the process: 0 if all went well, 1 for a failure, 2 for misuse, 130 for Ctrl-C."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    # --debug is taken in any position: it is typed after a command has failed, at the end of the line.
+    debug = "--debug" in arguments or bool(os.environ.get("MSDA_TF_DEBUG"))
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        cli.main(args=arguments, prog_name="msda-tf", standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        if debug:
+            raise
+        context = getattr(error, "ctx", None)
+        hint = f" (see {context.command_path} --help)" if context else ""
+        _fail(f"{error.format_message()}{hint}", error.exit_code)
+    except MsdaError as error:
+        if debug:
+            raise
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+    except OSError as error:
+        if debug:
+            raise
+        named = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        _fail(named, 1)
+    except Exception as error:  # a bug of ours: still one line, and how to see more
+        if debug:
+            raise
+        first_line = (str(error).strip().splitlines() or [""])[0]
+        _fail(f"unexpected {type(error).__name__}: {first_line} (run again with --debug for the traceback)", 1)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"msda-tf: {message}", err=True)
+    sys.exit(code)

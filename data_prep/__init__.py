@@ -1,0 +1,1 @@
+"""Converters: raw data sets on disk to TFRecord shards."""

@@ -1,0 +1,3 @@
+"""Multi-source domain-adaptive semantic segmentation of street scenes."""
+
+__version__ = "0.1.0"

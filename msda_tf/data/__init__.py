@@ -1,0 +1,1 @@
+"""Reading prepared data sets: records, manifests and input pipelines."""

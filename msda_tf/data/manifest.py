@@ -1,0 +1,188 @@
+"""`dataset.json`: what a prepared data set holds.
+
+A prepared data set is a folder `<data>/<name>/` of TFRecord shards and one `dataset.json`, which `prepare` writes
+last: a folder without it was never finished. Splits may share shards: GTA5's and SYNTHIA's `test` split is the first
+500 files, which are also part of `train` (the paper trains on the full data set).
+"""
+
+import json
+import pathlib
+from dataclasses import dataclass, field
+
+from msda_tf import files
+from msda_tf.errors import MsdaError, UsageError
+from msda_tf.labels import ClassList
+
+FILE_NAME = "dataset.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One TFRecord file: its name, number of examples, size in bytes, and SHA-256."""
+
+    file: str
+    examples: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split.
+
+    Attributes:
+      shards: in reading order.
+      labelled: whether every example carries a label (none does otherwise).
+      class_pixels: number of label pixels of each class, in trainId order; zeros if unlabelled.
+      ignored_pixels: number of label pixels of no class.
+    """
+
+    shards: tuple[Shard, ...]
+    labelled: bool
+    class_pixels: tuple[int, ...]
+    ignored_pixels: int
+
+    @property
+    def examples(self) -> int:
+        """Number of images."""
+        return sum(shard.examples for shard in self.shards)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A prepared data set.
+
+    Attributes:
+      name: the folder's name, by which `train` calls it.
+      kind: the converter that made it: gta5, synthia, cityscapes, folder or custom.
+      classes: the classes of its labels, in trainId order.
+      height, width: nominal size of the stored images (the most frequent), in pixels.
+      mean_rgb: per-channel mean of the training images, 0-255, all pixels weighted equally.
+      splits: by name.
+      training_split: the split that sources and the unlabelled target train on.
+      evaluation_split: the split that `evaluate` scores; None if no split has labels to score.
+      options: what `prepare` was asked for (scale, image format, label rules), and where the data came from.
+      directory: the folder; None before it is written.
+    """
+
+    name: str
+    kind: str
+    classes: ClassList
+    height: int
+    width: int
+    mean_rgb: tuple[float, float, float]
+    splits: dict[str, Split]
+    training_split: str
+    evaluation_split: str | None
+    options: dict = field(default_factory=dict)
+    directory: pathlib.Path | None = None
+
+    def shard_paths(self, split: str) -> list[pathlib.Path]:
+        """Paths of a split's shards, in reading order."""
+        return [self.directory / shard.file for shard in self.splits[split].shards]
+
+
+def to_json(manifest: Manifest) -> dict:
+    """The manifest as JSON-ready dictionaries, in the order people read it."""
+    return {
+        "format": FORMAT,
+        "name": manifest.name,
+        "kind": manifest.kind,
+        "height": manifest.height,
+        "width": manifest.width,
+        "mean_rgb": list(manifest.mean_rgb),
+        "training_split": manifest.training_split,
+        "evaluation_split": manifest.evaluation_split,
+        "options": manifest.options,
+        "classes": [
+            {"name": name, "color": list(color)}
+            for name, color in zip(manifest.classes.names, manifest.classes.colors, strict=True)
+        ],
+        "splits": {
+            name: {
+                "examples": split.examples,
+                "labelled": split.labelled,
+                "class_pixels": dict(zip(manifest.classes.names, split.class_pixels, strict=True)),
+                "ignored_pixels": split.ignored_pixels,
+                "shards": [vars(shard) for shard in split.shards],
+            }
+            for name, split in manifest.splits.items()
+        },
+    }
+
+
+def write(manifest: Manifest, directory: pathlib.Path) -> None:
+    """Writes `directory/dataset.json` atomically."""
+    files.write_json(directory / FILE_NAME, to_json(manifest))
+
+
+def read(directory: pathlib.Path) -> Manifest:
+    """Reads `directory/dataset.json`.
+
+    Raises:
+      MsdaError: it is missing, damaged, or of another version.
+    """
+    path = pathlib.Path(directory) / FILE_NAME
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MsdaError(
+            f"{path} does not exist: the data set was never prepared to the end; run msda-tf prepare"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise MsdaError(f"{path} cannot be read ({error}): prepare the data set again") from None
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        raise MsdaError(f"{path} is not of format {FORMAT}, which this version reads: prepare the data set again")
+    try:
+        classes = ClassList(
+            names=tuple(entry["name"] for entry in value["classes"]),
+            colors=tuple(tuple(entry["color"]) for entry in value["classes"]),
+        )
+        splits = {
+            name: Split(
+                shards=tuple(Shard(**shard) for shard in split["shards"]),
+                labelled=split["labelled"],
+                class_pixels=tuple(split["class_pixels"][class_name] for class_name in classes.names),
+                ignored_pixels=split["ignored_pixels"],
+            )
+            for name, split in value["splits"].items()
+        }
+        return Manifest(
+            name=value["name"],
+            kind=value["kind"],
+            classes=classes,
+            height=value["height"],
+            width=value["width"],
+            mean_rgb=tuple(value["mean_rgb"]),
+            splits=splits,
+            training_split=value["training_split"],
+            evaluation_split=value["evaluation_split"],
+            options=value["options"],
+            directory=path.parent,
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise MsdaError(f"{path} is damaged (at {error}): prepare the data set again") from None
+
+
+def available(data: pathlib.Path) -> list[str]:
+    """Names of the data sets prepared under the folder `data`, sorted."""
+    data = pathlib.Path(data)
+    return sorted(path.parent.name for path in data.glob(f"*/{FILE_NAME}")) if data.is_dir() else []
+
+
+def find(data: pathlib.Path, name: str) -> Manifest:
+    """The data set `name` under the folder `data`.
+
+    Raises:
+      UsageError: there is no such prepared data set.
+    """
+    data = pathlib.Path(data)
+    if not (data / name / FILE_NAME).is_file():
+        known = available(data)
+        there = f"prepared there: {', '.join(known)}" if known else "nothing is prepared there"
+        hint = f"run msda-tf prepare --dataset {name} --output {data}"
+        raise UsageError(
+            f"data set {name!r} is not prepared in {data}/ ({there}): {hint}, or name its folder with --data"
+        )
+    return read(data / name)

@@ -1,0 +1,16 @@
+"""Errors that end a command in one clear line instead of a traceback."""
+
+
+class MsdaError(Exception):
+    """Something failed while working: damaged data, a full disk, a diverged loss (exit code 1).
+
+    The message is one line that names the file or key, what was expected, and what to do.
+    """
+
+    exit_code = 1
+
+
+class UsageError(MsdaError):
+    """The command was asked for something it cannot do: a wrong option, folder or combination (exit code 2)."""
+
+    exit_code = 2

@@ -1,0 +1,1 @@
+"""Confusion matrices, Max Merge, protocols and reports."""

@@ -1,0 +1,1 @@
+"""The adversarial step and the loop around it."""

@@ -1,0 +1,52 @@
+"""Package metadata, dependencies and extras of msda-tf."""
+
+import pathlib
+import re
+
+from setuptools import setup
+
+HERE = pathlib.Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "msda_tf" / "__init__.py").read_text())[1]
+
+setup(
+    name="msda-tf",
+    version=VERSION,
+    description="Multi-source domain-adaptive semantic segmentation of street scenes in Keras 3 / TensorFlow 2",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    # `cli` and `data_prep` are too general to be import names of their own: they are installed inside msda_tf.
+    package_dir={"msda_tf": "msda_tf", "msda_tf.cli": "cli", "msda_tf.data_prep": "data_prep"},
+    packages=[
+        "msda_tf",
+        "msda_tf.data",
+        "msda_tf.models",
+        "msda_tf.weights",
+        "msda_tf.training",
+        "msda_tf.evaluation",
+        "msda_tf.cli",
+        "msda_tf.data_prep",
+    ],
+    install_requires=[
+        "tensorflow>=2.20,<2.22",
+        "keras>=3.15,<3.16",
+        # TensorFlow 2.21 no longer depends on it, and tf.summary fails without it.
+        "tensorboard",
+        "numpy>=2",
+        # The same cv2 as opencv-python, without libGL, which servers and containers lack.
+        "opencv-python-headless",
+        "click",
+        "absl-py",
+        "rich",
+        "pyyaml",
+        "pillow",
+        "matplotlib",
+    ],
+    extras_require={
+        "cuda": ["tensorflow[and-cuda]>=2.20,<2.22"],
+        "torch": ["torch"],
+        "test": ["pytest", "ruff", "cityscapesscripts"],
+    },
+    entry_points={"console_scripts": ["msda-tf = msda_tf.cli.main:main"]},
+)
