@@ -1,0 +1,45 @@
+"""The discriminator: from which domain does this map of class probabilities come?"""
+
+import keras
+import tensorflow as tf
+
+
+class Discriminator(keras.layers.Layer):
+    """Five 4x4 convolutions of stride 2 with LeakyReLU 0.2 between, no normalisation: AdaptSegNet's.
+
+    Args:
+      width: channels of the first layer; the next have 2, 4 and 8 times as many, the last has one.
+
+    Maps class probabilities `[B, H, W, C]` to one logit for each patch, float32 `[B, H // 32, W // 32, 1]`
+    (positive = source).
+
+    Source: Y.-H. Tsai et al., "Learning to Adapt Structured Output Space", CVPR 2018, section 4.1.
+    """
+
+    def __init__(self, width: int = 64, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = (width, 2 * width, 4 * width, 8 * width, 1)
+
+    def build(self, input_shape):
+        # The frameworks' default of the published code: U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for kernels and biases.
+        self.kernels, self.biases = [], []
+        channels = input_shape[-1]
+        for number, filters in enumerate(self.filters):
+            limit = (16 * channels) ** -0.5
+            uniform = keras.initializers.RandomUniform(-limit, limit)
+            self.kernels.append(
+                self.add_weight(name=f"kernel_{number}", shape=(4, 4, channels, filters), initializer=uniform)
+            )
+            uniform = keras.initializers.RandomUniform(-limit, limit)
+            self.biases.append(self.add_weight(name=f"bias_{number}", shape=(filters,), initializer=uniform))
+            channels = filters
+
+    def call(self, probabilities):
+        x = tf.cast(probabilities, self.compute_dtype)
+        last = len(self.kernels) - 1
+        for number, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True)):
+            x = tf.nn.conv2d(x, tf.convert_to_tensor(kernel), 2, [[0, 0], [1, 1], [1, 1], [0, 0]])
+            x = tf.nn.bias_add(x, tf.convert_to_tensor(bias))
+            if number < last:
+                x = tf.nn.leaky_relu(x, alpha=0.2)
+        return tf.cast(x, tf.float32)
