@@ -1,0 +1,72 @@
+"""Counting corrupt records, and failing in clear words when there are too many."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+import tensorflow as tf
+from absl import logging
+
+from msda_tf.errors import MsdaError
+
+
+class CorruptRecords:
+    """The corrupt records that were met so far; safe to share between data sets and threads.
+
+    An exception that is raised inside tf.data reaches the caller as an obscure TensorFlow error. This object keeps
+    the clear one:
+
+      corrupt = CorruptRecords(limit=10)
+      with corrupt.raising():
+          for batch in training_batches(manifest, ..., corrupt=corrupt):
+              ...
+
+    Args:
+      limit: how many different records may be corrupt; one more fails.
+    """
+
+    def __init__(self, *, limit: int):
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._records: set[str] = set()
+        self._error: MsdaError | None = None
+
+    @property
+    def count(self) -> int:
+        """Number of different corrupt records met."""
+        return len(self._records)
+
+    def add(self, record: str, reason: str) -> None:
+        """Notes that a record is corrupt; warns the first time.
+
+        Args:
+          record: its shard and its number in it (`RecordIndex.name`).
+          reason: what is wrong with it; "<record> <reason>" reads as a sentence.
+
+        Raises:
+          MsdaError: there are more than `limit`.
+        """
+        with self._lock:
+            if record not in self._records:
+                self._records.add(record)
+                if self.count > self._limit:
+                    allowed = f"more than the {self._limit} corrupt records allowed" if self._limit else "corrupt"
+                    again = "copy the shard again or prepare the data set again"
+                    self._error = self._error or MsdaError(f"{record} {reason} ({allowed}): {again}")
+                else:
+                    logging.warning("%s %s: skipped (%d of at most %d)", record, reason, self.count, self._limit)
+        self.check()
+
+    def check(self) -> None:
+        """Raises the error that ended the input, if there is one."""
+        if self._error is not None:
+            raise self._error
+
+    @contextlib.contextmanager
+    def raising(self) -> Iterator[None]:
+        """Turns the TensorFlow error that a block ends with into the MsdaError that caused it, if there is one."""
+        try:
+            yield
+        except tf.errors.OpError:
+            self.check()
+            raise

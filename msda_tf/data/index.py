@@ -1,0 +1,113 @@
+"""Random access to the records of TFRecord shards.
+
+A TFRecord file is a sequence of: length (uint64), masked CRC-32C of the length, payload, masked CRC-32C of the
+payload (https://www.tensorflow.org/tutorials/load_data/tfrecord). Shards can only be read front to back as such, but
+their headers alone tell where every record lies, so that training can start at any step without reading what came
+before it.
+"""
+
+import os
+import pathlib
+import struct
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import google_crc32c
+import numpy as np
+
+from msda_tf.data.manifest import Shard
+from msda_tf.errors import MsdaError
+
+_HEADER = struct.Struct("<QI")
+_FOOTER = struct.Struct("<I")
+
+
+class RecordIndex:
+    """The records of several shards, numbered from 0 in shard order.
+
+    Args:
+      directory: the folder that holds the shards.
+      shards: their entries in the manifest; number of examples and bytes must be those on disk.
+
+    Raises:
+      MsdaError: a shard is missing, truncated, damaged in a header, or not the one that the manifest describes.
+    """
+
+    def __init__(self, directory: str | os.PathLike, shards: Sequence[Shard]):
+        self._paths = [pathlib.Path(directory) / shard.file for shard in shards]
+        # Threads, because the time goes into waiting for the disk.
+        with ThreadPoolExecutor(8) as pool:
+            scanned = list(pool.map(_scan, self._paths, shards))
+        counts = [len(offsets) for offsets, _ in scanned]
+        empty = np.zeros(0, np.int64)
+        self._first = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+        self._offsets = np.concatenate([empty, *(offsets for offsets, _ in scanned)])
+        self._lengths = np.concatenate([empty, *(lengths for _, lengths in scanned)])
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def name(self, record: int) -> str:
+        """How messages name a record: its shard, and its number inside it from 0."""
+        shard = self._shard(record)
+        return f"{self._paths[shard]}: record {record - self._first[shard]}"
+
+    def read(self, record: int) -> bytes:
+        """The payload of a record; safe to call from several threads.
+
+        Raises:
+          MsdaError: the record cannot be read or fails its checksum; names the shard and the record's number in it.
+        """
+        offset, length = int(self._offsets[record]), int(self._lengths[record])
+        try:
+            with open(self._paths[self._shard(record)], "rb", buffering=0) as file:
+                data = os.pread(file.fileno(), length + _FOOTER.size, offset)
+        except OSError as error:
+            raise MsdaError(f"{self.name(record)} cannot be read ({error.strerror})") from None
+        if len(data) != length + _FOOTER.size:
+            raise MsdaError(f"{self.name(record)} is cut off: the file is shorter than when it was opened")
+        payload = data[:length]
+        if _masked_crc(payload) != _FOOTER.unpack_from(data, length)[0]:
+            raise MsdaError(f"{self.name(record)} is damaged (wrong checksum)")
+        return payload
+
+    def _shard(self, record: int) -> int:
+        return int(np.searchsorted(self._first, record, side="right")) - 1
+
+
+def _scan(path: pathlib.Path, shard: Shard) -> tuple[np.ndarray, np.ndarray]:
+    """Payload offsets and lengths, int64 `[N]` each, of a shard's records."""
+    again = "copy it again or prepare the data set again"
+    offsets, lengths = [], []
+    try:
+        with open(path, "rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            position = 0
+            while position < size:
+                header = os.pread(file.fileno(), _HEADER.size, position)
+                if len(header) < _HEADER.size:
+                    raise MsdaError(f"{path} is truncated in record {len(offsets)}: {again}")
+                length, crc = _HEADER.unpack(header)
+                if _masked_crc(header[:8]) != crc:
+                    raise MsdaError(f"{path} is damaged at record {len(offsets)}, where a length is due: {again}")
+                offsets.append(position + _HEADER.size)
+                lengths.append(length)
+                position += _HEADER.size + length + _FOOTER.size
+                if position > size:
+                    raise MsdaError(f"{path} is truncated in record {len(offsets) - 1}: {again}")
+    except FileNotFoundError:
+        raise MsdaError(f"{path} does not exist, but the data set's manifest names it: {again}") from None
+    except OSError as error:
+        raise MsdaError(f"{path} cannot be read ({error.strerror}): {again}") from None
+    if len(offsets) != shard.examples or size != shard.bytes:
+        raise MsdaError(
+            f"{path} holds {len(offsets)} records in {size} bytes, but the manifest says {shard.examples} in"
+            f" {shard.bytes}: {again}"
+        )
+    return np.asarray(offsets, np.int64), np.asarray(lengths, np.int64)
+
+
+def _masked_crc(data: bytes) -> int:
+    """CRC-32C, rotated and offset as TFRecord files store it."""
+    crc = google_crc32c.value(data)
+    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
