@@ -121,6 +121,9 @@ class AtrousResNet(keras.Model):
             ]
             for stage in range(4)
         ]
+        # tf.train.Checkpoint follows attributes but not Keras' lists: without these names it would save no block.
+        for block in (block for stage in self.stages for block in stage):
+            setattr(self, block.name, block)
 
     def call(self, images, training=False):
         x = tf.nn.relu(_normalize(self.bn1, self.conv1(images), training))

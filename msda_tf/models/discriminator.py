@@ -32,6 +32,9 @@ class Discriminator(keras.layers.Layer):
             )
             uniform = keras.initializers.RandomUniform(-limit, limit)
             self.biases.append(self.add_weight(name=f"bias_{number}", shape=(filters,), initializer=uniform))
+            # tf.train.Checkpoint follows attributes but not Keras' lists.
+            setattr(self, f"kernel_{number}", self.kernels[-1])
+            setattr(self, f"bias_{number}", self.biases[-1])
             channels = filters
 
     def call(self, probabilities):

@@ -100,6 +100,10 @@ class AtrousClassifier(keras.layers.Layer):
             self.add_weight(name=f"bias_{number}", shape=(self.num_classes,), initializer="zeros")
             for number in range(len(self.rates))
         ]
+        # tf.train.Checkpoint follows attributes but not Keras' lists.
+        for number in range(len(self.rates)):
+            setattr(self, f"kernel_{number}", self.kernels[number])
+            setattr(self, f"bias_{number}", self.biases[number])
 
     def call(self, features):
         return classify(features, [self])[0]
@@ -132,6 +136,11 @@ class AdaptiveClassificationModule(keras.layers.Layer):
         self.classifiers = [AtrousClassifier(num_classes, rates=rates, name=name) for name in branches]
         names = {"branch": branches, "level": ("shared",), "none": ()}[discriminators]
         self.discriminators = [Discriminator(discriminator_width, name=f"discriminator_{name}") for name in names]
+        # tf.train.Checkpoint follows attributes but not Keras' lists: these names are the paths in its files.
+        for name, classifier in zip(branches, self.classifiers, strict=True):
+            setattr(self, f"classifier_{name}", classifier)
+        for discriminator in self.discriminators:
+            setattr(self, discriminator.name, discriminator)
 
     def build(self, features_shape):
         for classifier in self.classifiers:
