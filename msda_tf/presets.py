@@ -1,0 +1,41 @@
+"""Named starting points for a configuration: only what differs from the defaults of `TrainConfig`."""
+
+PRESETS: dict[str, dict] = {
+    # The paper's own setting, as far as it states one: the defaults.
+    "paper": {},
+    # AdaptSegNet (CVPR 2018) as its code runs: one pooled branch, SGD, two of four rates, batch-of-one statistics.
+    "adaptsegnet": {
+        "layout": "s-all",
+        "norm": "adaptsegnet",
+        "aspp_rates": (6, 12),
+        "source_size": (1280, 720),
+        "target_size": (1024, 512),
+        "loss_at": "input",
+        "mean": "imagenet",
+        "optimizer": "sgd",
+        "generator_lr": 2.5e-4,
+        "head_lr_mult": 10.0,
+        "steps": 150000,
+        "poly_steps": 250000,
+    },
+    # Fits an 11 GB GPU: the paper's reduced resolution.
+    "reduced": {"scale": 0.5},
+    # A check of one's own data on a laptop's GPU or a patient CPU.
+    "small": {"backbone": "resnet50", "scale": 0.25, "steps": 10000, "evaluate_every": 500},
+    # Learns the miniature scenes from random weights on two CPU cores.
+    "tiny": {
+        "backbone": "tiny",
+        "norm": "group",
+        "init": "none",
+        "aspp_rates": (2, 4, 8, 12),
+        "discriminator_width": 16,
+        "generator_lr": 2e-3,
+        "weight_decay": 1e-4,
+        "batch_size": 2,
+        "steps": 600,
+        "flip": True,
+        "checkpoint_every": 200,
+        "evaluate_every": 200,
+        "evaluate_images": 20,
+    },
+}
