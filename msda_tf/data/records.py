@@ -9,9 +9,13 @@ The keys are those that DeepLab, deeplab2 and tf-models-official read, so the sh
   image/channels                     int64   3
   image/segmentation/class/encoded   bytes   8-bit greyscale PNG of trainIds, 255 = ignore (absent if unlabelled)
   image/segmentation/class/format    bytes   b"png" (absent if unlabelled)
+
+Nothing here loads TensorFlow: the message is described to protobuf directly, so that converting stays light.
 """
 
 from dataclasses import dataclass
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
 
 
 @dataclass(frozen=True)
@@ -34,28 +38,65 @@ class Record:
     label: bytes | None = None
 
 
+def _example_class():
+    """The message class of `tf.train.Example`: tensorflow/core/example/{example,feature}.proto, field by field."""
+    kinds = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(name="example.proto", package="tensorflow", syntax="proto3")
+
+    def describe(owner, name: str, fields: list[tuple]) -> None:
+        described = owner.add(name=name)
+        for number, (field, label, kind, type_name) in enumerate(fields, start=1):
+            described.field.add(name=field, number=number, label=label, type=kind, type_name=type_name)
+
+    one, many, nested = kinds.LABEL_OPTIONAL, kinds.LABEL_REPEATED, kinds.TYPE_MESSAGE
+    describe(file.message_type, "BytesList", [("value", many, kinds.TYPE_BYTES, None)])
+    describe(file.message_type, "FloatList", [("value", many, kinds.TYPE_FLOAT, None)])
+    describe(file.message_type, "Int64List", [("value", many, kinds.TYPE_INT64, None)])
+    lists = [("bytes_list", "BytesList"), ("float_list", "FloatList"), ("int64_list", "Int64List")]
+    describe(
+        file.message_type, "Feature", [(field, one, nested, f".tensorflow.{list_type}") for field, list_type in lists]
+    )
+    feature = file.message_type[-1]
+    feature.oneof_decl.add(name="kind")
+    for field in feature.field:
+        field.oneof_index = 0
+    entries = ".tensorflow.Features.FeatureEntry"
+    describe(file.message_type, "Features", [("feature", many, nested, entries)])
+    features = file.message_type[-1]
+    describe(
+        features.nested_type,
+        "FeatureEntry",
+        [("key", one, kinds.TYPE_STRING, None), ("value", one, nested, ".tensorflow.Feature")],
+    )
+    features.nested_type[-1].options.map_entry = True
+    describe(file.message_type, "Example", [("features", one, nested, ".tensorflow.Features")])
+    # A pool of its own: TensorFlow registers the same names in protobuf's default pool.
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("tensorflow.Example"))
+
+
+_Example = _example_class()
+
+
 def to_example(record: Record) -> bytes:
     """The serialized `tf.train.Example`; the same record always gives the same bytes."""
-    import tensorflow as tf  # Only the protocol buffer is needed; the converters' workers call this once each.
-
-    def bytes_feature(value: bytes):
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-
-    def int_feature(value: int):
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-
-    feature = {
-        "image/encoded": bytes_feature(record.image),
-        "image/filename": bytes_feature(record.filename.encode()),
-        "image/format": bytes_feature(record.image_format.encode()),
-        "image/height": int_feature(record.height),
-        "image/width": int_feature(record.width),
-        "image/channels": int_feature(3),
+    example = _Example()
+    feature = example.features.feature
+    values = {
+        "image/encoded": record.image,
+        "image/filename": record.filename.encode(),
+        "image/format": record.image_format.encode(),
+        "image/height": record.height,
+        "image/width": record.width,
+        "image/channels": 3,
     }
     if record.label is not None:
-        feature["image/segmentation/class/encoded"] = bytes_feature(record.label)
-        feature["image/segmentation/class/format"] = bytes_feature(b"png")
-    example = tf.train.Example(features=tf.train.Features(feature=feature))
+        values["image/segmentation/class/encoded"] = record.label
+        values["image/segmentation/class/format"] = b"png"
+    for key, value in values.items():
+        kind = feature[key].bytes_list if isinstance(value, bytes) else feature[key].int64_list
+        kind.value.append(value)
     return example.SerializeToString(deterministic=True)
 
 
@@ -65,12 +106,10 @@ def from_example(serialized: bytes) -> Record:
     Raises:
       ValueError: the bytes are not an example, or it lacks a key.
     """
-    import tensorflow as tf
-
-    example = tf.train.Example()
+    example = _Example()
     try:
         example.ParseFromString(serialized)
-    except Exception as error:  # protobuf's DecodeError differs between its implementations
+    except message.DecodeError as error:
         raise ValueError(f"not a tf.train.Example: {error}") from None
     feature = example.features.feature
 

@@ -1,0 +1,210 @@
+"""msda-tf prepare: raw data set -> TFRecord shards and dataset.json."""
+
+import contextlib
+import pathlib
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from msda_tf.data import manifest as manifests
+from msda_tf.errors import UsageError
+
+DATASETS = ("gta5", "synthia", "cityscapes", "folder", "miniature")
+
+# Options that only some data sets read: given for another one, they are refused rather than ignored.
+ONLY_FOR = {
+    "raw": ("gta5", "synthia", "cityscapes", "folder"),
+    "name": ("gta5", "synthia", "cityscapes", "folder"),
+    "lane_marking": ("synthia",),
+    "test_frames": ("gta5", "synthia", "miniature"),
+    "train_frames": ("miniature",),
+    "seed": ("miniature",),
+}
+
+
+@click.command()
+@click.option("--dataset", required=True, type=click.Choice(DATASETS), help="Format of the raw data.")
+@click.option("--raw", type=click.Path(path_type=pathlib.Path), help="Raw folder.  [default: raw/<dataset>]")
+@click.option(
+    "--output",
+    type=click.Path(path_type=pathlib.Path, file_okay=False),
+    help="Folder of prepared data sets.  [default: data; for miniature data-miniature]",
+)
+@click.option("--name", help="Name of the prepared data set, a folder in --output.  [default: <dataset>]")
+@click.option(
+    "--scale", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True, help="Resize all images."
+)
+@click.option("--image-format", type=click.Choice(("png", "jpeg")), help="Store images so.  [default: as they come]")
+@click.option("--jpeg-quality", type=click.IntRange(1, 100), default=95, show_default=True)
+@click.option(
+    "--lane-marking",
+    type=click.Choice(("ignore", "road")),
+    default="ignore",
+    show_default=True,
+    help="What SYNTHIA's lane markings become.",
+)
+@click.option("--test-frames", type=click.IntRange(1), help="Size of the test split.  [default: 500; miniature 80]")
+@click.option(
+    "--train-frames", type=click.IntRange(1), default=400, help="Further frames of miniature.  [default: 400]"
+)
+@click.option("--seed", type=click.IntRange(0), default=0, help="Seed of miniature.  [default: 0]")
+@click.option(
+    "--on-error",
+    type=click.Choice(("fail", "skip")),
+    default="fail",
+    show_default=True,
+    help="Bad frames: list them all and fail, or leave them out.",
+)
+@click.option("--workers", type=click.IntRange(1), help="Frames worked on at a time.  [default: all cores]")
+@click.option(
+    "--verify", is_flag=True, help="Read a prepared data set back and check all of it; prepare it if it is not."
+)
+@click.option("--force", is_flag=True, help="Start over: throw away what an earlier run wrote.")
+@click.pass_context
+def command(context, dataset, raw, output, name, verify, **options):
+    """Convert a raw data set to TFRecord shards.
+
+    Interrupted, it goes on where it stopped when it is started again.
+
+    \b
+    msda-tf prepare --dataset gta5 --raw ~/gta5
+    msda-tf prepare --dataset synthia --raw ~/RAND_CITYSCAPES --lane-marking road
+    msda-tf prepare --dataset cityscapes --raw ~/cityscapes --scale 0.5 --name cityscapes-half
+    msda-tf prepare --dataset folder --raw ~/dashcam --name my-city
+    msda-tf prepare --dataset miniature
+    """
+    for option, readers in ONLY_FOR.items():
+        given = context.get_parameter_source(option) is not click.core.ParameterSource.DEFAULT
+        if given and dataset not in readers:
+            raise UsageError(f"--{option.replace('_', '-')} has no meaning for --dataset {dataset}: leave it out")
+    name = name or dataset
+    if pathlib.PurePath(name).name != name or name.startswith("."):
+        raise UsageError(f"--name {name} is no folder name: use letters, digits, - and _")
+    if dataset == "miniature":
+        _miniature(output or pathlib.Path("data-miniature"), verify=verify, options=options)
+        return
+    output = output or pathlib.Path("data")
+    if verify and not options["force"] and (output / name / manifests.FILE_NAME).is_file():
+        _verify(manifests.read(output / name), options["workers"])
+        return
+    found = _find(dataset, raw or pathlib.Path("raw") / dataset, options)
+    prepared = _prepare(found, output, name, options)
+    if verify:
+        _verify(prepared.manifest, options["workers"])
+    if prepared.manifest.evaluation_split and prepared.manifest.kind != "folder":
+        click.echo(f"Next: msda-tf train --target {name} --data {output}, when the other data sets are prepared, too")
+    else:
+        click.echo(f"Next: msda-tf train --target {name} --sources SOURCE,... --data {output}")
+
+
+def _find(dataset: str, raw: pathlib.Path, options: dict):
+    from msda_tf.data_prep import cityscapes, folder, gta5, sim_splits, synthia
+
+    test_frames = options["test_frames"] or sim_splits.TEST_FRAMES
+    if dataset == "gta5":
+        return gta5.find(raw, test_frames=test_frames)
+    if dataset == "synthia":
+        return synthia.find(raw, test_frames=test_frames, lane_marking=options["lane_marking"])
+    return {"cityscapes": cityscapes, "folder": folder}[dataset].find(raw)
+
+
+def _prepare(found, output: pathlib.Path, name: str, options: dict):
+    from msda_tf.data_prep import convert
+    from msda_tf.data_prep.images import Storage
+
+    for notice in found.notices:
+        click.echo(f"note: {notice}")
+    with _progress(name) as progress:
+        prepared = convert.prepare(
+            found,
+            output=output,
+            name=name,
+            storage=Storage(options["scale"], options["image_format"], options["jpeg_quality"]),
+            on_error=options["on_error"],
+            workers=options["workers"],
+            force=options["force"],
+            progress=progress,
+        )
+    _summarize(prepared, output / name)
+    return prepared
+
+
+def _miniature(output: pathlib.Path, *, verify: bool, options: dict) -> None:
+    from msda_tf.data_prep import generated
+
+    if output == pathlib.Path("data"):
+        raise UsageError("--output data is for real data sets, and miniature uses their names: choose another folder")
+    with _progress("miniature") as progress:
+        found = generated.generate(
+            output,
+            train=options["train_frames"],
+            test=options["test_frames"] or 80,
+            seed=options["seed"],
+            force=options["force"],
+            progress=progress,
+        )
+    for name, raw in found.items():
+        prepared = _prepare(raw, output, name, options)
+        if verify:
+            _verify(prepared.manifest, options["workers"])
+    click.echo(f"Next: msda-tf train --target synthia --data {output}")
+
+
+def _verify(manifest: manifests.Manifest, workers: int | None) -> None:
+    from msda_tf.data_prep.verify import verify
+
+    with _progress(manifest.name) as progress:
+        count = verify(manifest, workers=workers, progress=progress)
+    click.echo(f"{manifest.directory}: {count} images verified: checksums, sizes, labels and mean are right")
+
+
+class _Rate(ProgressColumn):
+    def render(self, task) -> Text:
+        return Text(f"{task.speed:.0f} images/s" if task.speed else "")
+
+
+@contextlib.contextmanager
+def _progress(name: str):
+    """Yields a `msda_tf.data_prep.convert.Progress` that draws one bar per stage."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        tasks = {}
+
+        def progress(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(f"{name}: {stage}", total=total, completed=done)
+            bars.update(tasks[stage], completed=done)
+
+        yield progress
+
+
+def _summarize(prepared, directory: pathlib.Path) -> None:
+    manifest = prepared.manifest
+    shards = {shard for split in manifest.splits.values() for shard in split.shards}
+    table = Table(title=f"{directory}", title_justify="left", title_style="bold")
+    for column in ("split", "images", "labels", "used for"):
+        table.add_column(column, justify="right" if column == "images" else "left")
+    for name, split in manifest.splits.items():
+        uses = [
+            use
+            for use, of in (("training", manifest.training_split), ("evaluation", manifest.evaluation_split))
+            if of == name
+        ]
+        table.add_row(name, f"{split.examples}", "yes" if split.labelled else "no", ", ".join(uses))
+    Console().print(table)
+    size = sum(shard.bytes for shard in shards)
+    mean = ", ".join(f"{value:.2f}" for value in manifest.mean_rgb)
+    click.echo(
+        f"{manifest.width}x{manifest.height} pixels, {size / 1e6:.1f} MB in {len(shards)} shards, mean RGB {mean}"
+    )
+    if prepared.excluded:
+        click.echo(f"left out, as they are known to be damaged in the published data: {', '.join(prepared.excluded)}")
+    if prepared.rejected:
+        click.echo(f"left out: {len(prepared.rejected)} bad frames, listed in {directory / 'rejected.csv'}")
+    if prepared.reused == len(shards):
+        click.echo("nothing had to be done: it was prepared before")
+    elif prepared.reused:
+        click.echo(f"{prepared.reused} of {len(shards)} shards were there from an earlier run")

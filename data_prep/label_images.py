@@ -1,0 +1,124 @@
+"""Label files of the raw data sets -> trainIds, and trainIds -> the 8-bit PNG that is stored."""
+
+import io
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from msda_tf.data_prep import headers
+from msda_tf.data_prep.headers import BadFrame, Header
+from msda_tf.labels import IGNORE
+
+_COLOR = "a colour image where an image of class ids is due"
+
+
+@dataclass(frozen=True)
+class IdLabels:
+    """8-bit greyscale or palette PNG whose pixel values (palette: indices) are ids.
+
+    Attributes:
+      table: int16 `[65536]`, id -> trainId, 255 = ignore, -1 = unknown (`msda_tf.labels.id_lookup`).
+    """
+
+    table: np.ndarray
+
+    def check(self, header: Header) -> None:
+        """Raises BadFrame unless the header is that of an 8-bit image of ids."""
+        if header.format != "png":
+            raise BadFrame("a JPEG file where a PNG of class ids is due")
+        if header.color not in ("grey", "palette"):
+            raise BadFrame(_COLOR)
+        # Palette indices mean the same at any depth; grey values of fewer bits get stretched by decoders.
+        if header.bits != 8 and not (header.color == "palette" and header.bits < 8):
+            raise BadFrame(f"{header.bits} bits per pixel where ids of 8 bits are due")
+
+    def decode(self, data: bytes) -> np.ndarray:
+        """File content -> trainIds, uint8 `[H, W]`. Raises BadFrame."""
+        self.check(headers.parse(data))
+        # Pillow, because TensorFlow and OpenCV turn palette indices into colours.
+        return lookup(np.asarray(open_png(data)), self.table)
+
+
+@dataclass(frozen=True)
+class SynthiaLabels:
+    """16-bit RGB PNG: red = class id, green = instance (README of SYNTHIA-RAND-CITYSCAPES)."""
+
+    table: np.ndarray
+
+    def check(self, header: Header) -> None:
+        """Raises BadFrame unless the header is that of a 16-bit colour PNG."""
+        if (header.format, header.color, header.bits) == ("png", "rgb", 16):
+            return
+        if header.color in ("rgb", "rgba"):
+            raise BadFrame(f"{_COLOR}: use GT/LABELS, not GT/COLOR")
+        raise BadFrame(f"{header.bits} bits per pixel, {header.color}, where 16-bit RGB is due")
+
+    def decode(self, data: bytes) -> np.ndarray:
+        """File content -> trainIds, uint8 `[H, W]`. Raises BadFrame."""
+        self.check(headers.parse(data))
+        headers.check_png(data)
+        # OpenCV, because Pillow silently keeps only the high byte, which is 0 everywhere. It returns BGR.
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        if pixels is None:
+            raise BadFrame("damaged PNG: cannot be decoded")
+        return lookup(np.ascontiguousarray(pixels[:, :, 2]), self.table)
+
+
+def open_png(data: bytes) -> Image.Image:
+    """Decodes a PNG, without any change of its mode. Raises BadFrame."""
+    headers.check_png(data)
+    try:
+        image = Image.open(io.BytesIO(data), formats=["PNG"])
+        image.load()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise BadFrame(f"damaged PNG: {error}") from None
+    return image
+
+
+def lookup(ids: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Maps ids to trainIds.
+
+    Args:
+      ids: uint8 or uint16 `[H, W]`.
+      table: int16 `[65536]`, -1 for unknown ids.
+
+    Returns:
+      uint8 `[H, W]`.
+
+    Raises:
+      BadFrame: an id is unknown; the message lists the first few.
+    """
+    if ids.dtype == np.uint8:
+        present = np.flatnonzero(histogram(ids))
+    else:
+        present = np.flatnonzero(np.bincount(ids.ravel(), minlength=len(table)))
+    if (unknown := present[table[present] < 0]).size:
+        listed = ", ".join(map(str, unknown[:5])) + (", ..." if unknown.size > 5 else "")
+        raise BadFrame(f"unknown class ids {listed}")
+    if ids.dtype == np.uint8:
+        return cv2.LUT(ids, table[:256].astype(np.uint8))
+    return table.astype(np.uint8)[ids]
+
+
+def histogram(values: np.ndarray) -> np.ndarray:
+    """Number of pixels of each value of a uint8 `[H, W]` array: int64 `[256]`."""
+    return np.asarray(Image.fromarray(values).histogram(), np.int64)
+
+
+def resize(train_ids: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Nearest-neighbour resize of uint8 `[H, W]` to `size` = (height, width)."""
+    height, width = size
+    return np.asarray(Image.fromarray(train_ids).resize((width, height), Image.Resampling.NEAREST))
+
+
+def encode(train_ids: np.ndarray) -> bytes:
+    """uint8 `[H, W]` -> 8-bit greyscale PNG."""
+    return cv2.imencode(".png", train_ids)[1].tobytes()
+
+
+def class_counts(train_ids: np.ndarray, classes: int) -> tuple[np.ndarray, int]:
+    """Pixels of each class, int64 `[classes]`, and ignored pixels of a trainId image."""
+    counts = histogram(train_ids)
+    return counts[:classes], int(counts[IGNORE])

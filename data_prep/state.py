@@ -1,0 +1,127 @@
+"""What an output folder holds already, and whether it may be gone on with."""
+
+import hashlib
+import json
+import pathlib
+import re
+
+from msda_tf import files
+from msda_tf.data import manifest as manifests
+from msda_tf.data.manifest import Manifest
+from msda_tf.data_prep.frames import RawDataset
+from msda_tf.data_prep.images import Storage
+from msda_tf.errors import UsageError
+
+_BEGUN = ".prepare.json"
+_SHARD = re.compile(r"\w+-\d{5}-of-\d{5}\.tfrecord")
+_LEFTOVER = re.compile(r"\.\w+-\d{5}-of-\d{5}\.tfrecord\.(json|.*\.part)")
+
+_ORIGIN = {"raw", "input_sha256", "excluded", "rejected"}  # in dataset.json beside the options
+
+
+def options_of(raw: RawDataset, storage: Storage) -> dict:
+    """The options that decide which bytes are stored, by name."""
+    options = {"dataset": raw.kind, "scale": storage.scale, "image_format": storage.image_format or "as it came"}
+    if not (storage.keeps_bytes_always() or storage.image_format == "png"):
+        options["jpeg_quality"] = storage.jpeg_quality
+    return options | raw.rules
+
+
+class Begun:
+    """An output folder, seen from a conversion with given options.
+
+    Attributes:
+      directory: the folder.
+      options: those of the conversion (`options_of`).
+      raw: what is to be converted.
+    """
+
+    def __init__(self, directory: pathlib.Path, options: dict, raw: RawDataset):
+        self.directory, self.options, self.raw = directory, options, raw
+
+    def input_digest(self) -> str:
+        """SHA-256 over the names and sizes of all raw files."""
+        digest = hashlib.sha256()
+        for frame in self.raw.frames:
+            sizes = [path.stat().st_size if path and path.exists() else None for path in (frame.image, frame.label)]
+            digest.update(json.dumps([frame.name, sizes]).encode())
+        return digest.hexdigest()
+
+    def finished(self) -> Manifest | None:
+        """The manifest if the folder is finished with the same options and input; None if it is not finished.
+
+        Raises:
+          UsageError: it is finished, but from something else.
+        """
+        if not (self.directory / manifests.FILE_NAME).exists():
+            return None
+        manifest = manifests.read(self.directory)
+        self._compare(manifest.options, "was prepared")
+        if manifest.options["input_sha256"] != self.input_digest():
+            raise UsageError(
+                f"{self.directory} was prepared from other files than {self.raw.root} holds now: choose another "
+                "--name or --output, or start over with --force"
+            )
+        self._remove_notes()
+        return manifest
+
+    def check_same_options(self) -> None:
+        """Raises UsageError if the folder was begun with other options, or holds shards of unknown origin."""
+        path = self.directory / _BEGUN
+        if path.exists():
+            try:
+                options = json.loads(path.read_text(encoding="utf-8"))
+            except ValueError:
+                options = {}
+            self._compare(options, "was begun")
+        elif any(_SHARD.fullmatch(file.name) for file in self.directory.iterdir()):
+            raise UsageError(
+                f"{self.directory} holds shards of unknown origin (neither {manifests.FILE_NAME} nor {_BEGUN} is "
+                "there): choose another --name or --output, or throw them away with --force"
+            )
+
+    def _compare(self, earlier: dict, how: str) -> None:
+        for key in dict.fromkeys([*self.options, *(key for key in earlier if key not in _ORIGIN)]):
+            if earlier.get(key) != self.options.get(key):
+                raise UsageError(
+                    f"{self.directory} {how} with {key} = {earlier.get(key)}, now {self.options.get(key)} is asked "
+                    "for: choose another --name or --output, or start over with --force"
+                )
+
+    def start(self, shard_files: set[str]) -> None:
+        """Marks the folder as begun, and removes what belongs to none of the shards to be written."""
+        files.write_json(self.directory / _BEGUN, self.options)
+        for file in list(self.directory.iterdir()):
+            ours = _SHARD.fullmatch(file.name) or _LEFTOVER.fullmatch(file.name)
+            if ours and file.name.removeprefix(".").removesuffix(".json") not in shard_files:
+                file.unlink()
+
+    def finish(self, manifest: Manifest) -> None:
+        """Writes dataset.json; only then removes the notes."""
+        manifests.write(manifest, self.directory)
+        self._remove_notes()
+
+    def clear(self) -> None:
+        """Removes everything that an earlier conversion wrote here; dataset.json first."""
+        (self.directory / manifests.FILE_NAME).unlink(missing_ok=True)
+        self._remove_notes()
+        for file in list(self.directory.iterdir()):
+            if _SHARD.fullmatch(file.name):
+                file.unlink()
+
+    def _remove_notes(self) -> None:
+        (self.directory / _BEGUN).unlink(missing_ok=True)
+        for file in list(self.directory.iterdir()):
+            if _LEFTOVER.fullmatch(file.name):
+                file.unlink()
+
+
+def describe(begun: Begun, *, rejected: int, excluded: list[str]) -> dict:
+    """The options and the origin of the data, for dataset.json."""
+    return {
+        **begun.options,
+        "raw": str(begun.raw.root.resolve()),
+        "input_sha256": begun.input_digest(),
+        "excluded": excluded,
+        "rejected": rejected,
+    }
