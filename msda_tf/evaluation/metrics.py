@@ -1,0 +1,99 @@
+"""`metrics.json`: what `evaluate` leaves in a run directory.
+
+    {"target": "cityscapes", "split": "val", "images": 500,
+     "branches": {"S1": {"miou_19": 0.41, "miou_present": 0.43,
+                         "iou": {"road": 0.87, ..., "train": null},
+                         "confusion": [[...], ...]},
+                  ..., "Max Merge": {...}}}
+
+All scores are fractions 0-1 (tables print percent). `miou_19` is the mean over all classes, an absent one counting 0,
+under this key for a custom class list of any length too; `miou_present` leaves absent classes out and is null if all
+are absent. An IoU is null if the class is neither in the ground truth nor predicted. `confusion` has one row per true
+class and one column per predicted class, in trainId order; pixels predicted as no class, which a network never does,
+are counted per true class under the additional key `no_class`, which is there only if there are any.
+"""
+
+import json
+import pathlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from msda_tf import files
+from msda_tf.errors import MsdaError
+from msda_tf.evaluation.protocol import score
+from msda_tf.labels import ClassList
+
+FILE_NAME = "metrics.json"
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """The content of one `metrics.json`.
+
+    Attributes:
+      target: name of the data set.
+      split: its split.
+      images: number of images scored.
+      class_names: in trainId order.
+      matrices: branch name -> int64 `[C, C + 1]`, in the order of the columns of the tables.
+    """
+
+    target: str
+    split: str
+    images: int
+    class_names: tuple[str, ...]
+    matrices: dict[str, np.ndarray]
+
+
+def to_json(metrics: Metrics) -> dict:
+    """JSON-ready dictionaries in the form above."""
+    names = metrics.class_names
+    classes = ClassList(names=names, colors=((0, 0, 0),) * len(names))
+    branches = {}
+    for branch, matrix in metrics.matrices.items():
+        scores = score(matrix, classes)
+        branches[branch] = {
+            "miou_19": scores.miou_all,
+            "miou_present": scores.miou_present,
+            "iou": scores.iou,
+            "confusion": matrix[:, :-1].tolist(),
+        }
+        if matrix[:, -1].any():
+            branches[branch]["no_class"] = matrix[:, -1].tolist()
+    return {"target": metrics.target, "split": metrics.split, "images": metrics.images, "branches": branches}
+
+
+def write(metrics: Metrics, path: pathlib.Path) -> None:
+    """Writes `path` atomically."""
+    files.write_json(path, to_json(metrics))
+
+
+def read(path: pathlib.Path) -> Metrics:
+    """Reads what `write` wrote; the scores are not read but follow from the matrices.
+
+    Raises:
+      MsdaError: the file is missing or damaged.
+    """
+    try:
+        value = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MsdaError(f"{path} does not exist: run msda-tf evaluate first") from None
+    except (OSError, ValueError) as error:
+        raise MsdaError(f"{path} cannot be read ({error}): run msda-tf evaluate again") from None
+    try:
+        names, matrices = (), {}
+        for branch, entry in value["branches"].items():
+            names = tuple(entry["iou"])
+            square = np.array(entry["confusion"], np.int64).reshape(len(names), len(names))
+            no_class = np.array(entry.get("no_class", [0] * len(names)), np.int64).reshape(-1, 1)
+            matrices[branch] = np.concatenate([square, no_class], axis=1)
+        return Metrics(
+            target=value["target"],
+            split=value["split"],
+            images=value["images"],
+            class_names=names,
+            matrices=matrices,
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise MsdaError(f"{path} is damaged (at {error}): run msda-tf evaluate again") from None

@@ -1,0 +1,134 @@
+"""Pictures of label maps: colours, overlays, and panels that put image, ground truth and branches side by side."""
+
+import math
+import os
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from msda_tf import files
+from msda_tf.labels import ClassList
+
+# Tiles whose longer side is outside these limits are enlarged by a whole factor, or shrunk: captions and legend then
+# stay readable beside them.
+_SMALLEST_TILE, _LARGEST_TILE = 400, 1024
+_BACKGROUND, _INK, _FRAME = (255, 255, 255), (30, 30, 30), (150, 150, 150)
+
+
+def colorize(labels: np.ndarray, classes: ClassList) -> np.ndarray:
+    """Colours of a label map.
+
+    Args:
+      labels: uint8 `[H, W]` trainIds; 255 and unused ids become black.
+      classes: whose colours.
+
+    Returns:
+      uint8 `[H, W, 3]` RGB.
+    """
+    return classes.palette()[labels]
+
+
+def overlay(image: np.ndarray, labels: np.ndarray, classes: ClassList, alpha: float = 0.5) -> np.ndarray:
+    """The image tinted with its label map; ignored pixels show the image alone.
+
+    Args:
+      image: uint8 `[H, W, 3]` RGB.
+      labels: uint8 `[H, W]` trainIds.
+      classes: whose colours.
+      alpha: weight of the colours, 0-1.
+
+    Returns:
+      uint8 `[H, W, 3]` RGB.
+    """
+    mixed = cv2.addWeighted(image, 1 - alpha, colorize(labels, classes), alpha, 0)
+    return np.where((labels < len(classes))[..., None], mixed, image)
+
+
+def panel(image: np.ndarray, maps: Mapping[str, np.ndarray], classes: ClassList) -> np.ndarray:
+    """One picture of an image and its label maps, each with a caption, above a legend of the classes.
+
+    Small images are enlarged without smoothing and large ones shrunk, so that the text has the same weight in all.
+
+    Args:
+      image: uint8 `[H, W, 3]` RGB.
+      maps: caption -> uint8 `[H, W]` trainIds (255 = ignored, drawn black), in reading order.
+      classes: names and colours for the legend.
+
+    Returns:
+      uint8 `[height, width, 3]` RGB.
+    """
+    tiles = {"Image": _resized(image, smooth=True)}
+    for caption, labels in maps.items():
+        if labels.shape != image.shape[:2]:
+            raise ValueError(f"{caption} is {labels.shape}, the image {image.shape[:2]}")
+        tiles[caption] = _resized(colorize(labels, classes), smooth=False)
+    tile_height, tile_width = tiles["Image"].shape[:2]
+    columns = _columns(len(tiles), tile_width / tile_height)
+    rows = math.ceil(len(tiles) / columns)
+    text = max(13, round(min(columns * tile_width / 55, tile_width / 14)))
+    font = ImageFont.load_default(text)
+    gap, caption_height = round(text * 0.6), round(text * 1.7)
+    width = gap + columns * (tile_width + gap)
+
+    legend = _legend(classes, width - 2 * gap, font, text)
+    cell_height = caption_height + tile_height + gap
+    canvas = Image.new("RGB", (width, rows * cell_height + gap + legend.height + gap), _BACKGROUND)
+    draw = ImageDraw.Draw(canvas)
+    for index, (caption, tile) in enumerate(tiles.items()):
+        left = gap + index % columns * (tile_width + gap)
+        top = index // columns * cell_height
+        draw.text((left, top + caption_height // 2), caption, _INK, font, anchor="lm")
+        canvas.paste(Image.fromarray(tile), (left, top + caption_height))
+    canvas.paste(legend, (gap, rows * cell_height + gap))
+    return np.asarray(canvas)
+
+
+def write_png(path: str | os.PathLike, picture: np.ndarray) -> None:
+    """Writes uint8 `[H, W, 3]` RGB, or `[H, W]` (a label map: the values are the trainIds), atomically."""
+    encoded = cv2.imencode(".png", picture[..., ::-1] if picture.ndim == 3 else picture)[1]
+    with files.replacing(path) as temporary:
+        temporary.write_bytes(encoded.tobytes())
+
+
+def _resized(tile: np.ndarray, smooth: bool) -> np.ndarray:
+    height, width = tile.shape[:2]
+    longer = max(height, width)
+    if longer < _SMALLEST_TILE:
+        factor = math.ceil(_SMALLEST_TILE / longer)
+        return tile.repeat(factor, axis=0).repeat(factor, axis=1)
+    if longer > _LARGEST_TILE:
+        size = (max(1, round(width * _LARGEST_TILE / longer)), max(1, round(height * _LARGEST_TILE / longer)))
+        return cv2.resize(tile, size, interpolation=cv2.INTER_AREA if smooth else cv2.INTER_NEAREST)
+    return tile
+
+
+def _columns(count: int, aspect: float) -> int:
+    """The number of columns that brings a panel of `count` tiles nearest to a screen's 16:9 with few empty cells."""
+
+    def cost(columns: int) -> float:
+        rows = math.ceil(count / columns)
+        return abs(math.log(columns * aspect / rows / (16 / 9))) + 0.5 * (rows * columns - count)
+
+    return min(range(1, count + 1), key=cost)
+
+
+def _legend(classes: ClassList, width: int, font: ImageFont.FreeTypeFont, text: int) -> Image.Image:
+    """Colour swatches with class names in as many aligned columns as fit."""
+    entries = [*zip(classes.names, classes.colors, strict=True), ("ignored", (0, 0, 0))]
+    swatch, line = round(text * 0.9), round(text * 1.6)
+    entry_width = round(swatch * 1.5 + max(font.getlength(name) for name, _ in entries) + text)
+    columns = max(1, width // entry_width)
+    rows = math.ceil(len(entries) / columns)
+    columns = math.ceil(len(entries) / rows)
+    entry_width = width // columns
+    legend = Image.new("RGB", (width, rows * line), _BACKGROUND)
+    draw = ImageDraw.Draw(legend)
+    for index, (name, color) in enumerate(entries):
+        left, top = index % columns * entry_width, index // columns * line
+        middle = top + line // 2
+        box = (left, middle - swatch // 2, left + swatch, middle + swatch // 2)
+        draw.rectangle(box, fill=tuple(color), outline=_FRAME)
+        draw.text((left + round(swatch * 1.5), middle), name, _INK, font, anchor="lm")
+    return legend

@@ -1,0 +1,169 @@
+"""The paper's tables, from confusion matrices: mean IoU per branch (Table 1) and IoU per class (Table 2), in percent.
+
+Branches are columns (No Adapt, S1, S2, ..., S-All, Max Merge: in the order given), so that any number of classes fits
+a terminal. The best value of each row is marked, ties included.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from msda_tf.evaluation.protocol import score
+from msda_tf.labels import ClassList
+
+_SUBSET_NOTES = {
+    "mean-of-ious": "subset: the mean of these classes' IoUs among all classes (mean-of-ious)",
+    "drop-pixels": "subset: pixels of the other classes are ignored, which changes each IoU (drop-pixels)",
+}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of percentages.
+
+    Attributes:
+      title: what it shows, and of what.
+      columns: names of the value columns.
+      rows: (name, one value per column); None where there is nothing to score.
+      notes: sentences below the table.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[float | None, ...]], ...]
+    notes: tuple[str, ...] = ()
+
+
+def mean_iou_table(
+    matrices: Mapping[str, np.ndarray],
+    classes: ClassList,
+    *,
+    title: str,
+    names: tuple[str, ...] | None = None,
+    rule: str = "mean-of-ious",
+) -> Grid:
+    """One row of the paper's Table 1, by both rules for absent classes.
+
+    Args:
+      matrices: branch name -> int64 `[C, C + 1]`.
+      classes: the C classes.
+      title: names the target, its split and the number of images.
+      names: the classes to average over; all by default.
+      rule: for a subset, one of `protocol.SUBSET_RULES`.
+
+    Raises:
+      UsageError: a name is not among `classes`.
+    """
+    scores = [score(matrix, classes, names, rule) for matrix in matrices.values()]
+    count = len(names or classes)
+    rows = (
+        (f"mIoU, all {count} classes", tuple(_percent(each.miou_all) for each in scores)),
+        ("mIoU, present classes", tuple(_percent(each.miou_present) for each in scores)),
+    )
+    notes = (
+        f"all {count} classes: the paper's rule, an absent class counts 0",
+        "present classes: Cityscapes' rule, without the classes that are neither in the labels nor predicted",
+    )
+    if count < len(classes):
+        notes += (_SUBSET_NOTES[rule],)
+    return Grid(title=title, columns=tuple(matrices), rows=rows, notes=notes)
+
+
+def class_iou_table(matrices: Mapping[str, np.ndarray], classes: ClassList, *, title: str) -> Grid:
+    """The paper's Table 2, transposed: one row per class.
+
+    Args:
+      matrices: branch name -> int64 `[C, C + 1]`.
+      classes: the C classes.
+      title: names the target, its split and the number of images.
+    """
+    scores = [score(matrix, classes) for matrix in matrices.values()]
+    rows = tuple((name, tuple(_percent(each.iou[name]) for each in scores)) for name in classes.names)
+    absent = any(value is None for _, values in rows for value in values)
+    notes = ("-: the class is neither in the labels nor predicted",) if absent else ()
+    return Grid(title=title, columns=tuple(matrices), rows=rows, notes=notes)
+
+
+def show(grid: Grid, console: Console) -> None:
+    """Prints a framed table where it fits the terminal, plain text elsewhere: rich would cut numbers short."""
+    table = to_rich(grid)
+    needed = console.measure(table, options=console.options.update(max_width=10_000)).maximum
+    if console.is_terminal and needed <= console.width:
+        console.print(table)
+    else:
+        console.print(to_text(grid), markup=False, highlight=False, soft_wrap=True)
+
+
+def to_rich(grid: Grid) -> Table:
+    """A framed table: the best value of each row is bold green and, for those without colours, has a star."""
+    table = Table(
+        title=grid.title,
+        title_justify="left",
+        title_style="bold",
+        caption="\n".join(grid.notes),
+        caption_justify="left",
+        caption_style="dim",
+    )
+    table.add_column("IoU in %", no_wrap=True)
+    for column in grid.columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    for name, values in grid.rows:
+        cells = [
+            Text(f"{_cell(value)}*", style="bold green") if best else Text(f"{_cell(value)} ")
+            for value, best in zip(values, _best(values), strict=True)
+        ]
+        table.add_row(name, *cells)
+    return table
+
+
+def to_text(grid: Grid) -> str:
+    """Plain aligned text; the best value of each row has a star."""
+    lines = [["IoU in %", *(f"{column} " for column in grid.columns)]]
+    for name, values in grid.rows:
+        marked = zip(values, _best(values), strict=True)
+        lines.append([name, *(_cell(value) + ("*" if best else " ") for value, best in marked)])
+    widths = [max(len(line[index]) for line in lines) for index in range(len(lines[0]))]
+    body = [
+        "  ".join(cell.rjust(width) if index else cell.ljust(width) for index, (cell, width) in enumerate(pairs))
+        for pairs in (list(zip(line, widths, strict=True)) for line in lines)
+    ]
+    rule = "-" * max(len(line.rstrip()) for line in body)
+    return "\n".join(line.rstrip() for line in [grid.title, body[0], rule, *body[1:], *grid.notes]) + "\n"
+
+
+def to_markdown(grid: Grid) -> str:
+    """A Markdown table; the best value of each row is bold."""
+    lines = [
+        f"**{grid.title}**",
+        "",
+        "| IoU in % | " + " | ".join(grid.columns) + " |",
+        "|---|" + "---:|" * len(grid.columns),
+    ]
+    for name, values in grid.rows:
+        cells = (
+            f"**{_cell(value)}**" if best else _cell(value) for value, best in zip(values, _best(values), strict=True)
+        )
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    notes = ["", *(f"{note}  " for note in grid.notes)] if grid.notes else []
+    return "\n".join([*lines, *notes]) + "\n"
+
+
+def _percent(fraction: float | None) -> float | None:
+    return None if fraction is None else 100 * fraction
+
+
+def _cell(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _best(values: tuple[float | None, ...]) -> list[bool]:
+    """Whether each value is the highest of its row as printed; none is where all are equal, 0 or alone."""
+    printed = [None if value is None else round(value, 2) for value in values]
+    known = {value for value in printed if value is not None}
+    if len(known) < 2:
+        return [False] * len(values)
+    return [value == max(known) for value in printed]

@@ -1,0 +1,96 @@
+"""metrics.json: its form, its numbers, and reading it back."""
+
+import json
+
+import numpy as np
+import pytest
+
+from msda_tf.errors import MsdaError
+from msda_tf.evaluation import metrics
+from msda_tf.evaluation.confusion import class_iou
+
+
+def example(no_class=0):
+    first = np.array([[6, 2, 0, no_class], [1, 3, 0, 0], [0, 0, 0, 0]])
+    return metrics.Metrics(
+        target="town",
+        split="val",
+        images=7,
+        class_names=("road", "car", "train"),
+        matrices={"S1": first, "Max Merge": np.diag([8, 4, 0])[:, [0, 1, 2, 2]]},
+    )
+
+
+def test_form_and_numbers(tmp_path):
+    metrics.write(example(), tmp_path / "metrics.json")
+    value = json.loads((tmp_path / "metrics.json").read_text())
+    assert value == {
+        "target": "town",
+        "split": "val",
+        "images": 7,
+        "branches": {
+            "S1": {
+                "miou_19": pytest.approx((6 / 9 + 3 / 6) / 3),
+                "miou_present": pytest.approx((6 / 9 + 3 / 6) / 2),
+                "iou": {"road": pytest.approx(6 / 9), "car": 0.5, "train": None},
+                "confusion": [[6, 2, 0], [1, 3, 0], [0, 0, 0]],
+            },
+            "Max Merge": {
+                "miou_19": pytest.approx(2 / 3),
+                "miou_present": 1.0,
+                "iou": {"road": 1.0, "car": 1.0, "train": None},
+                "confusion": [[8, 0, 0], [0, 4, 0], [0, 0, 0]],
+            },
+        },
+    }
+    assert list(value["branches"]) == ["S1", "Max Merge"]
+
+
+@pytest.mark.parametrize("no_class", [0, 5])
+def test_reads_back_what_it_wrote(tmp_path, no_class):
+    before = example(no_class)
+    metrics.write(before, tmp_path / "metrics.json")
+    after = metrics.read(tmp_path / "metrics.json")
+    assert (after.target, after.split, after.images) == ("town", "val", 7)
+    assert after.class_names == before.class_names
+    assert list(after.matrices) == list(before.matrices)
+    for branch, matrix in before.matrices.items():
+        assert after.matrices[branch].dtype == np.int64
+        np.testing.assert_array_equal(after.matrices[branch], matrix)
+
+
+def test_pixels_of_no_class_are_told_only_where_there_are_any():
+    assert "no_class" not in metrics.to_json(example())["branches"]["S1"]
+    entry = metrics.to_json(example(no_class=5))["branches"]["S1"]
+    assert entry["no_class"] == [5, 0, 0]
+    assert entry["iou"]["road"] == pytest.approx(6 / 14)
+
+
+def test_all_ignored_gives_null(tmp_path):
+    empty = metrics.Metrics("town", "val", 1, ("road", "car"), {"S1": np.zeros((2, 3), np.int64)})
+    metrics.write(empty, tmp_path / "metrics.json")
+    entry = json.loads((tmp_path / "metrics.json").read_text())["branches"]["S1"]
+    assert (entry["miou_19"], entry["miou_present"]) == (0.0, None)
+    assert np.isnan(class_iou(metrics.read(tmp_path / "metrics.json").matrices["S1"])).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "does not exist: run msda-tf evaluate"),
+        ("{", "cannot be read"),
+        ("[]", "is damaged"),
+        ('{"target": "town", "split": "val", "images": 7}', "is damaged .at 'branches'"),
+        (
+            '{"target": "t", "split": "v", "images": 7, "branches": {"S1": {"iou": {"a": 1}, "confusion": [[1, 2]]}}}',
+            "is damaged",
+        ),
+    ],
+)
+def test_missing_or_damaged_file(tmp_path, text, message):
+    path = tmp_path / "metrics.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(MsdaError, match=message) as error:
+        metrics.read(path)
+    assert str(path) in str(error.value)
