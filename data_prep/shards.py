@@ -17,8 +17,8 @@ from msda_tf.data_prep.frames import Frame, Part, RawDataset, Rejected
 from msda_tf.data_prep.headers import BadFrame
 from msda_tf.data_prep.images import Storage
 
-_SHARD_BYTES = 128 * 2**20
-_SHARD_FRAMES = 256
+SHARD_BYTES = 128 * 2**20
+SHARD_FRAMES = 256
 _FORMAT = 1  # part of every fingerprint: raise it when the same frames would give other bytes
 
 
@@ -74,8 +74,8 @@ def plan(part: Part, storage: Storage) -> list[Plan]:
     repaired later must not move the others to other shards.
     """
     total = sum(_size(frame.image) for frame in part.frames) * storage.scale**2
-    fitting = _SHARD_BYTES * len(part.frames) / max(total, 1)
-    per_shard = 2 ** int(np.log2(np.clip(fitting, 1, _SHARD_FRAMES)))
+    fitting = SHARD_BYTES * len(part.frames) / max(total, 1)
+    per_shard = 2 ** int(np.log2(np.clip(fitting, 1, SHARD_FRAMES)))
     count = -(-len(part.frames) // per_shard)
     return [
         Plan(f"{part.name}-{i:05d}-of-{count:05d}.tfrecord", part.name, part.frames[i * per_shard :][:per_shard])

@@ -57,7 +57,7 @@ class Begun:
             return None
         manifest = manifests.read(self.directory)
         self._compare(manifest.options, "was prepared")
-        if manifest.options["input_sha256"] != self.input_digest():
+        if manifest.options.get("input_sha256") != self.input_digest():
             raise UsageError(
                 f"{self.directory} was prepared from other files than {self.raw.root} holds now: choose another "
                 "--name or --output, or start over with --force"

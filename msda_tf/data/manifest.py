@@ -7,7 +7,7 @@ last: a folder without it was never finished. Splits may share shards: GTA5's an
 
 import json
 import pathlib
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from msda_tf import files
 from msda_tf.errors import MsdaError, UsageError
@@ -105,7 +105,7 @@ def to_json(manifest: Manifest) -> dict:
                 "labelled": split.labelled,
                 "class_pixels": dict(zip(manifest.classes.names, split.class_pixels, strict=True)),
                 "ignored_pixels": split.ignored_pixels,
-                "shards": [vars(shard) for shard in split.shards],
+                "shards": [asdict(shard) for shard in split.shards],
             }
             for name, split in manifest.splits.items()
         },
@@ -131,9 +131,11 @@ def read(directory: pathlib.Path) -> Manifest:
             f"{path} does not exist: the data set was never prepared to the end; run msda-tf prepare"
         ) from None
     except (OSError, ValueError) as error:
-        raise MsdaError(f"{path} cannot be read ({error}): prepare the data set again") from None
+        raise MsdaError(f"{path} cannot be read ({error}): prepare the data set again with --force") from None
     if not isinstance(value, dict) or value.get("format") != FORMAT:
-        raise MsdaError(f"{path} is not of format {FORMAT}, which this version reads: prepare the data set again")
+        raise MsdaError(
+            f"{path} is not of format {FORMAT}, which this version reads: prepare the data set again with --force"
+        )
     try:
         classes = ClassList(
             names=tuple(entry["name"] for entry in value["classes"]),
@@ -162,7 +164,7 @@ def read(directory: pathlib.Path) -> Manifest:
             directory=path.parent,
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise MsdaError(f"{path} is damaged (at {error}): prepare the data set again") from None
+        raise MsdaError(f"{path} is damaged (at {error}): prepare the data set again with --force") from None
 
 
 def available(data: pathlib.Path) -> list[str]:

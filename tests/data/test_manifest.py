@@ -1,0 +1,91 @@
+"""dataset.json: round trip, and what is said about one that is missing or damaged."""
+
+import dataclasses
+import json
+
+import pytest
+
+from msda_tf.data import manifest as manifests
+from msda_tf.errors import MsdaError, UsageError
+from msda_tf.labels import ClassList
+
+SHARED = manifests.Shard("test-00000-of-00001.tfrecord", 3, 1000, "ab" * 32)
+OWN = manifests.Shard("train-00000-of-00001.tfrecord", 4, 2000, "cd" * 32)
+MANIFEST = manifests.Manifest(
+    name="toys",
+    kind="custom",
+    classes=ClassList(("duck", "sky"), ((255, 255, 0), (0, 0, 255))),
+    height=65,
+    width=129,
+    mean_rgb=(1.5, 2.25, 1 / 3),
+    splits={
+        "train": manifests.Split((SHARED, OWN), True, (10, 20), 5),
+        "test": manifests.Split((SHARED,), True, (3, 4), 0),
+    },
+    training_split="train",
+    evaluation_split="test",
+    options={"scale": 0.5},
+)
+
+
+def test_round_trip(tmp_path):
+    manifests.write(MANIFEST, tmp_path)
+    assert manifests.read(tmp_path) == dataclasses.replace(MANIFEST, directory=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [manifests.FILE_NAME]
+
+
+def test_shards_are_shared(tmp_path):
+    manifests.write(MANIFEST, tmp_path)
+    found = manifests.read(tmp_path)
+    assert found.shard_paths("train") == [tmp_path / SHARED.file, tmp_path / OWN.file]
+    assert (found.splits["train"].examples, found.splits["test"].examples) == (7, 3)
+
+
+def test_never_prepared(tmp_path):
+    with pytest.raises(MsdaError, match=r"toys/dataset\.json does not exist: .* run msda-tf prepare"):
+        manifests.read(tmp_path / "toys")
+
+
+def _without(key):
+    def edit(value):
+        del value["splits"]["train"][key]
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda value: value.update(format=99), "is not of format 1"),
+        (lambda value: value.update(classes=None), "is damaged"),
+        (_without("shards"), "damaged .at 'shards'"),
+        (lambda value: value["splits"]["train"]["class_pixels"].pop("duck"), "damaged .at 'duck'"),
+        (lambda value: value["splits"]["test"]["shards"][0].pop("sha256"), "damaged .*sha256"),
+    ],
+)
+def test_damage_is_named(tmp_path, edit, said):
+    value = manifests.to_json(MANIFEST)
+    edit(value)
+    (tmp_path / manifests.FILE_NAME).write_text(json.dumps(value, default=vars))
+    with pytest.raises(MsdaError, match=said) as caught:
+        manifests.read(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null"])
+def test_other_content(tmp_path, text):
+    (tmp_path / manifests.FILE_NAME).write_text(text)
+    with pytest.raises(MsdaError, match="prepare the data set again"):
+        manifests.read(tmp_path)
+
+
+def test_available_and_find(tmp_path):
+    for name in ("b", "a"):
+        (tmp_path / name).mkdir()
+        manifests.write(dataclasses.replace(MANIFEST, name=name), tmp_path / name)
+    (tmp_path / "unfinished").mkdir()
+    assert manifests.available(tmp_path) == ["a", "b"]
+    assert manifests.find(tmp_path, "b").name == "b"
+    with pytest.raises(UsageError, match="'unfinished' is not prepared .*prepared there: a, b"):
+        manifests.find(tmp_path, "unfinished")
+    assert manifests.available(tmp_path / "nowhere") == []
