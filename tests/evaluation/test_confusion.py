@@ -9,6 +9,7 @@ from PIL import Image
 from msda_tf.errors import MsdaError
 from msda_tf.evaluation import confusion
 from msda_tf.evaluation.confusion import class_iou, confusion_matrix, confusion_matrix_tf
+from msda_tf.evaluation.protocol import score
 from msda_tf.labels import CITYSCAPES_CLASSES, CITYSCAPES_IDS
 
 C = 19
@@ -79,8 +80,6 @@ def test_equals_cityscapesscripts(labels, predictions, tmp_path):
     np.testing.assert_array_equal(ours.sum(axis=1), their_matrix.sum(axis=1))
     their_iou = [theirs["classScores"][name] for name in CITYSCAPES_CLASSES.names]
     np.testing.assert_array_equal(class_iou(ours), their_iou)
-    from msda_tf.evaluation.protocol import score
-
     present = score(ours, CITYSCAPES_CLASSES).miou_present
     np.testing.assert_allclose(np.nan if present is None else present, theirs["averageScoreClasses"], rtol=1e-12)
 
