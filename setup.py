@@ -34,6 +34,8 @@ setup(
         # TensorFlow 2.21 no longer depends on it, and tf.summary fails without it.
         "tensorboard",
         "numpy>=2",
+        # CRC32C of TFRecord files, in C.
+        "google-crc32c",
         # The same cv2 as opencv-python, without libGL, which servers and containers lack.
         "opencv-python-headless",
         "click",

@@ -25,7 +25,7 @@ def _knob(default, reason: str, choices: tuple = (), minimum=None):
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Every knob of `msda-tf train`. The second argument of each says what it does and why the default is what it is."""
+    """Every knob of `msda-tf train`: its default, then what it does and why the default is what it is."""
 
     # Data
     target: str = _knob("", "the prepared data set to adapt to; its labels are never read in training")
@@ -110,7 +110,9 @@ class TrainConfig:
     poly_steps: int | None = _knob(None, "where the learning rates would reach 0; steps by default", minimum=1)
     # Test
     merge: str = _knob(
-        "max_logit", "Max Merge (eq. 6) on raw logits, or on probabilities", ("max_logit", "max_prob", "mean_prob")
+        "max-logit",
+        "Max Merge (eq. 6) on raw logits, or on probabilities",
+        ("max-logit", "max-probability", "mean-probability"),
     )
     merge_at: str = _knob(
         "image", "merge for each pixel after up-sampling (the paper's figure 2), or on the small maps", ("image", "map")
@@ -157,7 +159,8 @@ def resolve(*, preset: str = "paper", file: str | pathlib.Path | None = None, se
       settings: values that override both; strings are parsed as YAML (`"[640, 360]"`, `"1e-4"`, `"null"`).
 
     Returns:
-      (config, origins): a `TrainConfig`, and for every key "default", "preset NAME", the file's path, or "command line".
+      (config, origins): a `TrainConfig`, and for every key where its value came from: "default", "preset NAME", the
+        file's path, or "command line".
 
     Raises:
       UsageError: an unknown preset or key, a value of the wrong type or out of range, an unreadable file.

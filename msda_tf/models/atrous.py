@@ -40,7 +40,7 @@ def _gradient_by_space_to_batch(x, kernel, upstream, dilation):
     """Gradients of the dilated convolution for x and kernel: dense gradients on the dilation's interleaved grids."""
     height, width = tf.shape(x)[1], tf.shape(x)[2]
     reach = dilation * (kernel.shape[0] // 2)
-    # Every grid gets the same size (round up), and x its border of zeros; upstream is zero there, which changes nothing.
+    # Every grid gets the same size (round up), and x its border of zeros; upstream is zero there: nothing changes.
     grid_height, grid_width = -(-height // dilation), -(-width // dilation)
     after_height = grid_height * dilation - height
     after_width = grid_width * dilation - width

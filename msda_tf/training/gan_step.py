@@ -92,21 +92,17 @@ class GanStep:
         """Eq. 1, and the source's half of eq. 2, for the branches that this source trains."""
         segmenter, config, metrics = self.segmenter, self.config, {}
         image_size, label_size = source["image"].shape[1:3], source["label"].shape[1:3]
-        loss_size = label_size if config.loss_at == "label" else image_size
-        label = source["label"]
-        if loss_size != label_size:
-            label = tf.image.resize(label[..., None], loss_size, "nearest")[..., 0]
         generator_loss, discriminator_loss = 0.0, 0.0
         with tf.GradientTape(persistent=True) as tape:
             logits = segmenter(_centred(source), branches=feed, training=True)
             for level in LEVELS:
                 for branch in feed:
-                    maps = self._upsample(logits[level][branch], loss_size)
-                    seg = losses.segmentation_loss(maps, label, valid[branch])
+                    maps = self._upsample(logits[level][branch], label_size)
+                    seg = losses.segmentation_loss(maps, source["label"], valid[branch])
                     metrics[f"seg/{level}/{branch}"] = seg
                     generator_loss += self.seg_weights[level] * seg
                     if config.adapt:
-                        if image_size != loss_size:
+                        if image_size != label_size:
                             maps = self._upsample(logits[level][branch], image_size)
                         answers = self._discriminate(level, branch, tf.stop_gradient(maps))
                         part = losses.gan_loss(answers, losses.SOURCE, config.gan) / 2 * share / self._fed[branch]

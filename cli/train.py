@@ -1,0 +1,131 @@
+"""`msda-tf train`."""
+
+import pathlib
+
+import click
+import yaml
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from msda_tf import config as configuration
+from msda_tf.errors import UsageError
+from msda_tf.presets import PRESETS
+
+
+@click.command(context_settings={"max_content_width": 110})
+@click.option("--target", help="Prepared data set to adapt to. Its labels are never read in training.")
+@click.option(
+    "--sources", help="Labelled data sets, separated by commas.  [default: the other two of the paper's three]"
+)
+@click.option("--data", help="Folder that prepare wrote.  [default: data]")
+@click.option(
+    "--run", "directory", type=click.Path(path_type=pathlib.Path), help="Run directory.  [default: runs/TARGET]"
+)
+@click.option("--layout", type=click.Choice(["separate", "joint", "sources", "s-all"]), help="Networks to train.")
+@click.option("--no-adapt", is_flag=True, help="Without adversarial terms: the paper's No Adapt column (layout s-all).")
+@click.option("--preset", default=None, help=f"Starting point: {', '.join(PRESETS)}.  [default: paper]")
+@click.option("--config", "file", type=click.Path(path_type=pathlib.Path), help="YAML file of settings.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting; may be given several times.")
+@click.option("--steps", type=int, help="Training steps of each network.")
+@click.option("--seed", type=int, help="Seed of weights, data order and flips.")
+@click.option("--init", help="Starting weights: imagenet, none, or a file or run.")
+@click.option("--restart", is_flag=True, help="Start over: removes what the run directory holds (asks first).")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--print-config", is_flag=True, help="Show every setting, where its value came from and why, and stop.")
+def command(directory, file, settings, preset, restart, yes, print_config, no_adapt, **options):
+    """Train on labelled sources and an unlabelled target.
+
+    Run the same command again to continue a run that was interrupted.
+
+    \b
+    Examples:
+      msda-tf train --target cityscapes                     GTA5 + SYNTHIA to Cityscapes, as the paper
+      msda-tf train --target cityscapes --set scale=0.5     the paper's reduced resolution
+      msda-tf train --target cityscapes --no-adapt          its No Adapt column
+      msda-tf train --target mycity --sources gta5,mytown   your own data
+      msda-tf train --preset adaptsegnet --target cityscapes --sources gta5
+      msda-tf train --data data-miniature --target synthia --preset tiny
+    """
+    config, origins = resolve(preset=preset, file=file, settings=settings, no_adapt=no_adapt, options=options)
+    console = Console()
+    if print_config:
+        show_config(config, origins)
+        return
+    configuration.validate(config)
+
+    from msda_tf import runs, train
+
+    directory = directory or train.default_directory(config)
+    if restart and runs.exists(directory) and not yes:
+        click.confirm(f"Remove the run in {directory} and start over?", abort=True)
+    train.load_manifests(config)
+    with TrainingProgress(console) as progress:
+        run = train.train(config, directory, restart=restart, on_progress=progress)
+    console.print(
+        f"Trained {', '.join(network.name for network in run.networks)} for {config.steps} steps in {directory}"
+    )
+    console.print(f"Next: msda-tf evaluate --run {directory}    or: tensorboard --logdir {directory}", highlight=False)
+
+
+def resolve(*, preset, file, settings, no_adapt, options):
+    """The configuration and the origin of its values from command-line options (None where not given)."""
+    given = {key: value for key, value in options.items() if value is not None}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise UsageError(f"--set {setting!r}: expected KEY=VALUE, such as --set scale=0.5")
+        given[key.strip()] = value.strip()
+    if no_adapt:
+        # No Adapt is the pooled branch: the others are not part of the paper's table.
+        given = {"adapt": False, "layout": "s-all", **given}
+    return configuration.resolve(preset=preset or "paper", file=file, settings=given)
+
+
+def show_config(config, origins) -> None:
+    """Prints every key with its value, where the value came from, and what it is for: YAML that --config takes."""
+    values = configuration.to_dict(config)
+    lines = [
+        f"{key}: {yaml.safe_dump(value, default_flow_style=True, width=1000).split(chr(10))[0]}"
+        for key, value in values.items()
+    ]
+    width = max(map(len, lines)) + 2
+    for key, line in zip(values, lines, strict=True):
+        click.echo(f"{line:<{width}}# {origins[key]}: {config.reason(key)}")
+
+
+class TrainingProgress:
+    """One live line for each network; on a plain terminal or in a log, a line every tenth of the way."""
+
+    def __init__(self, console: Console):
+        self._console = console
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[headline]}"),
+            console=console,
+        )
+        self._bars: dict = {}
+        self._printed: dict = {}
+
+    def __enter__(self):
+        if self._console.is_terminal:
+            self._progress.start()
+        return self
+
+    def __exit__(self, *_):
+        self._progress.stop()
+
+    def __call__(self, network, step, steps, headline):
+        if not self._console.is_terminal:
+            tenth = step * 10 // steps
+            if headline != "evaluating" and self._printed.get(network.name) != tenth:
+                self._printed[network.name] = tenth
+                self._console.print(f"{network.name}: step {step} of {steps}  {headline}", highlight=False)
+            return
+        if network.name not in self._bars:
+            self._bars[network.name] = self._progress.add_task(network.name, total=steps, completed=step, headline="")
+        self._progress.update(self._bars[network.name], completed=step, headline=headline)

@@ -1,0 +1,138 @@
+"""Trains a run: every network of its layout, one after the other, continuing where it stopped."""
+
+import pathlib
+import shutil
+from collections.abc import Callable
+
+import tensorflow as tf
+from absl import logging
+
+from msda_tf import runs
+from msda_tf.config import TrainConfig, validate
+from msda_tf.data import manifest as manifests_module
+from msda_tf.data.corrupt import CorruptRecords
+from msda_tf.data.manifest import Manifest
+from msda_tf.errors import MsdaError, UsageError
+from msda_tf.runs import NetworkPlan, Run
+from msda_tf.training.segmentation import SegmentationTask
+from msda_tf.training.trainer import Schedule, Trainer
+
+Progress = Callable[[NetworkPlan, int, int, str], None]
+
+
+def load_manifests(config: TrainConfig) -> dict[str, Manifest]:
+    """The prepared data sets of a configuration, by name.
+
+    Raises:
+      UsageError: one is not prepared, a source has no labels, or their classes differ.
+    """
+    validate(config)
+    found = {name: manifests_module.find(config.data, name) for name in (config.target, *config.sources)}
+    classes = found[config.target].classes
+    for name in config.sources:
+        manifest = found[name]
+        if not manifest.splits[manifest.training_split].labelled:
+            raise UsageError(f"source {name!r} has no labels: only the target may be unlabelled")
+        if manifest.classes.names != classes.names:
+            raise UsageError(
+                f"source {name!r} has {len(manifest.classes)} classes and target {config.target!r} {len(classes)}, or "
+                "they are named differently: prepare both with the same class list"
+            )
+    return found
+
+
+def default_directory(config: TrainConfig) -> pathlib.Path:
+    """`runs/TARGET`, with what distinguishes the run from the default one behind it."""
+    parts = [config.target]
+    if not config.adapt:
+        parts.append("no-adapt")
+    elif config.layout != "separate":
+        parts.append(config.layout)
+    if config.seed:
+        parts.append(f"seed{config.seed}")
+    return pathlib.Path("runs") / "-".join(parts)
+
+
+def train(
+    config: TrainConfig, directory: pathlib.Path, *, restart: bool = False, on_progress: Progress | None = None
+) -> Run:
+    """Trains a run, or continues it.
+
+    Args:
+      config: all knobs.
+      directory: the run directory; made if it is not there.
+      restart: remove what an earlier run left there and start over.
+      on_progress: called with (network, step, steps, headline).
+
+    Returns:
+      the finished run.
+
+    Raises:
+      UsageError: see `load_manifests` and `runs.check_same`.
+      MsdaError: see `Trainer.run`.
+    """
+    manifests = load_manifests(config)
+    directory = pathlib.Path(directory)
+    if restart and runs.exists(directory):
+        for name in ("networks", "run.json", "config.yaml", "metrics.json"):
+            path = directory / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    if runs.exists(directory):
+        run = runs.read(directory)
+        runs.check_same(run, config, manifests)
+    elif directory.is_dir() and any(directory.iterdir()):
+        raise UsageError(f"{directory} is not empty and holds no run: choose another folder with --run")
+    else:
+        run = runs.create(directory, config, manifests)
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    strategy = local_strategy()
+    if config.batch_size % (strategy.num_replicas_in_sync * config.accumulate):
+        raise UsageError(
+            f"batch_size {config.batch_size} cannot be split over {strategy.num_replicas_in_sync} devices x accumulate "
+            f"= {config.accumulate}: choose a multiple, or fewer devices with CUDA_VISIBLE_DEVICES"
+        )
+    for network in run.networks:
+        _train_network(run, config, network, manifests, strategy, on_progress)
+    return run
+
+
+def local_strategy() -> tf.distribute.Strategy:
+    """All GPUs of this machine (or all logical CPUs, where there are several), mirrored."""
+    gpus = tf.config.list_logical_devices("GPU")
+    devices = gpus or tf.config.list_logical_devices("CPU")
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def _train_network(run, config, network, manifests, strategy, on_progress):
+    corrupt = CorruptRecords(limit=config.corrupt_limit)
+    task = SegmentationTask(config=config, network=network, manifests=manifests, strategy=strategy, corrupt=corrupt)
+    directory = run.network_directory(network)
+    evaluate_every = config.evaluate_every
+    if task.target.evaluation_split is None and evaluate_every:
+        logging.info("target %s has no labelled images: no evaluation during training", config.target)
+        evaluate_every = 0
+    trainer = Trainer(
+        task,
+        directory,
+        schedule=Schedule(
+            steps=config.steps,
+            checkpoint_every=config.checkpoint_every,
+            keep_checkpoints=config.keep_checkpoints,
+            evaluate_every=evaluate_every,
+        ),
+        on_progress=lambda *state: on_progress(network, *state) if on_progress else None,
+        resume_hint=f"run msda-tf train --run {run.directory} with the same settings",
+    )
+    if config.init != "none" and not trainer.checkpoints.steps():
+        from msda_tf import weights
+
+        report = weights.initialize(task.segmenter, config.init, allow_partial=config.init_partial)
+        logging.info("%s", report)
+    try:
+        trainer.run()
+    except tf.errors.ResourceExhaustedError as error:
+        raise MsdaError(
+            f"{network.name}: out of memory ({error.message.splitlines()[0][:120]}); try --set scale=0.5 (about a "
+            "quarter), --set precision=mixed_bfloat16 (about half), --set recompute=true, or a smaller batch_size"
+        ) from None
