@@ -22,7 +22,7 @@ def atrous_conv2d(x: tf.Tensor, kernel: tf.Tensor, dilation: int) -> tf.Tensor:
     """
     if dilation == 1:
         return tf.nn.conv2d(x, kernel, strides=1, padding="SAME")
-    native_gradient = bool(tf.config.list_physical_devices("GPU"))
+    native_gradient = bool(tf.config.get_visible_devices("GPU"))
     if native_gradient:
         return tf.nn.conv2d(x, kernel, strides=1, padding="SAME", dilations=dilation)
 
@@ -115,13 +115,16 @@ class FrozenBatchNorm(keras.layers.Layer):
         self.update_statistics, self.epsilon = update_statistics, epsilon
 
     def build(self, input_shape):
-        def weight(name, initializer, **kwargs):
-            return self.add_weight(
-                name=name, shape=(input_shape[-1],), initializer=initializer, trainable=False, autocast=False, **kwargs
-            )
-
-        # Statistics are written inside replicas; the mean over replicas is what a checkpoint holds.
+        # `add_weight` cannot say how replicas share a variable: each writes its own statistics, without waiting for the
+        # others, and the mean over replicas is what is read outside them and what a checkpoint holds.
         shared = {"synchronization": "on_read", "aggregation": "mean"} if self.update_statistics else {}
+
+        def weight(name, initializer, **kwargs):
+            return keras.Variable(
+                initializer, shape=(input_shape[-1],), dtype=self.variable_dtype, trainable=False, autocast=False,
+                name=name, **kwargs,
+            )  # fmt: skip
+
         self.gamma = weight("gamma", "ones")
         self.beta = weight("beta", "zeros")
         self.moving_mean = weight("moving_mean", "zeros", **shared)
