@@ -26,7 +26,7 @@ ONLY_FOR = {
 
 
 @click.command()
-@click.option("--dataset", required=True, type=click.Choice(DATASETS), help="Format of the raw data.")
+@click.option("--dataset", type=click.Choice(DATASETS), help="Format of the raw data.")
 @click.option("--raw", type=click.Path(path_type=pathlib.Path), help="Raw folder.  [default: raw/<dataset>]")
 @click.option(
     "--output",
@@ -76,6 +76,8 @@ def command(context, dataset, raw, output, name, verify, **options):
     msda-tf prepare --dataset folder --raw ~/dashcam --name my-city
     msda-tf prepare --dataset miniature
     """
+    if dataset is None:
+        raise UsageError(f"--dataset is missing: choose one of {', '.join(DATASETS)}")
     for option, readers in ONLY_FOR.items():
         given = context.get_parameter_source(option) is not click.core.ParameterSource.DEFAULT
         if given and dataset not in readers:
@@ -133,10 +135,10 @@ def _prepare(found, output: pathlib.Path, name: str, options: dict):
 
 
 def _miniature(output: pathlib.Path, *, verify: bool, options: dict) -> None:
-    from msda_tf.data_prep import generated
-
     if output == pathlib.Path("data"):
         raise UsageError("--output data is for real data sets, and miniature uses their names: choose another folder")
+    from msda_tf.data_prep import generated
+
     with _progress("miniature") as progress:
         found = generated.generate(
             output,

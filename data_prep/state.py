@@ -4,6 +4,7 @@ import hashlib
 import json
 import pathlib
 import re
+from collections.abc import Callable
 
 from msda_tf import files
 from msda_tf.data import manifest as manifests
@@ -14,7 +15,8 @@ from msda_tf.errors import UsageError
 
 _BEGUN = ".prepare.json"
 _SHARD = re.compile(r"\w+-\d{5}-of-\d{5}\.tfrecord")
-_LEFTOVER = re.compile(r"\.\w+-\d{5}-of-\d{5}\.tfrecord\.(json|.*\.part)")
+_NOTE = re.compile(r"\.(\w+-\d{5}-of-\d{5}\.tfrecord)\.json")
+_HALF_WRITTEN = re.compile(r"\..+\.\d+\.part")  # by msda_tf.files.replacing, in a process that was killed
 
 _ORIGIN = {"raw", "input_sha256", "excluded", "rejected"}  # in dataset.json beside the options
 
@@ -62,7 +64,7 @@ class Begun:
                 f"{self.directory} was prepared from other files than {self.raw.root} holds now: choose another "
                 "--name or --output, or start over with --force"
             )
-        self._remove_notes()
+        self._tidy(manifest)
         return manifest
 
     def check_same_options(self) -> None:
@@ -91,28 +93,30 @@ class Begun:
     def start(self, shard_files: set[str]) -> None:
         """Marks the folder as begun, and removes what belongs to none of the shards to be written."""
         files.write_json(self.directory / _BEGUN, self.options)
-        for file in list(self.directory.iterdir()):
-            ours = _SHARD.fullmatch(file.name) or _LEFTOVER.fullmatch(file.name)
-            if ours and file.name.removeprefix(".").removesuffix(".json") not in shard_files:
-                file.unlink()
+        self._remove(lambda file, shard: shard and shard not in shard_files)
 
     def finish(self, manifest: Manifest) -> None:
-        """Writes dataset.json; only then removes the notes."""
+        """Writes dataset.json; only then removes what was needed until then, and shards that turned out empty."""
         manifests.write(manifest, self.directory)
-        self._remove_notes()
+        self._tidy(manifest)
+
+    def _tidy(self, manifest: Manifest) -> None:
+        (self.directory / _BEGUN).unlink(missing_ok=True)
+        listed = {shard.file for split in manifest.splits.values() for shard in split.shards}
+        self._remove(lambda file, shard: shard and file.name not in listed)
 
     def clear(self) -> None:
         """Removes everything that an earlier conversion wrote here; dataset.json first."""
         (self.directory / manifests.FILE_NAME).unlink(missing_ok=True)
-        self._remove_notes()
-        for file in list(self.directory.iterdir()):
-            if _SHARD.fullmatch(file.name):
-                file.unlink()
-
-    def _remove_notes(self) -> None:
         (self.directory / _BEGUN).unlink(missing_ok=True)
+        self._remove(lambda file, shard: shard)
+
+    def _remove(self, unwanted: Callable[[pathlib.Path, str | None], bool]) -> None:
+        """Removes half-written files, and others by `unwanted(file, shard that it is or belongs to)`."""
         for file in list(self.directory.iterdir()):
-            if _LEFTOVER.fullmatch(file.name):
+            note = _NOTE.fullmatch(file.name)
+            shard = note[1] if note else file.name if _SHARD.fullmatch(file.name) else None
+            if _HALF_WRITTEN.fullmatch(file.name) or unwanted(file, shard):
                 file.unlink()
 
 

@@ -1,0 +1,135 @@
+"""msda-tf prepare: what is written, what is printed, and one clear line for each mistake."""
+
+import json
+
+import pytest
+import raw_sets
+from PIL import Image
+
+from msda_tf.cli import main as cli
+from msda_tf.data import manifest as manifests
+
+
+@pytest.fixture
+def run(capsys, tmp_path, monkeypatch):
+    """Runs `msda-tf prepare ...` in an empty folder; returns exit code, stdout, and the last line of stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as caught:
+            cli.main(["prepare", *arguments])
+            raise SystemExit(0)
+        printed = capsys.readouterr()
+        return caught.value.code, printed.out, (printed.err.strip().splitlines() or [""])[-1]
+
+    return call
+
+
+@pytest.mark.parametrize("dataset", ["gta5", "synthia", "cityscapes"])
+def test_defaults(run, tmp_path, dataset):
+    amount = {"train": 2, "val": 1} if dataset == "cityscapes" else 3
+    getattr(raw_sets, dataset)(tmp_path / "raw" / dataset, amount)
+    code, out, _ = run("--dataset", dataset)
+    assert code == 0
+    manifest = manifests.find(tmp_path / "data", dataset)
+    assert manifest.splits[manifest.training_split].examples in (2, 3)
+    assert "mean RGB" in out
+    assert f"msda-tf train --target {dataset}" in out
+    code, out, _ = run("--dataset", dataset)
+    assert (code, "nothing had to be done" in out) == (0, True)
+
+
+def test_options(run, tmp_path):
+    raw_sets.synthia(tmp_path / "s", 3)
+    code, _, _ = run(
+        *("--dataset", "synthia", "--raw", "s", "--output", "d", "--name", "half", "--scale", "0.5"),
+        *("--image-format", "jpeg", "--jpeg-quality", "80", "--lane-marking", "road", "--test-frames", "1"),
+        *("--workers", "2", "--verify"),
+    )
+    assert code == 0
+    manifest = manifests.find(tmp_path / "d", "half")
+    assert (manifest.height, manifest.width) == (32, 64)
+    assert manifest.splits["test"].examples == 1
+    wanted = {"scale": 0.5, "image_format": "jpeg", "jpeg_quality": 80, "lane_marking": "road", "test_frames": 1}
+    assert wanted.items() <= manifest.options.items()
+
+
+def test_folder_is_said_to_be_unlabelled(run, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    Image.fromarray(raw_sets.image(0)).save(tmp_path / "pictures/a.jpg")
+    code, out, _ = run("--dataset", "folder", "--raw", "pictures", "--name", "mine")
+    assert code == 0
+    assert "no labels" in out
+    assert "--target mine --sources" in out
+
+
+def test_verify_needs_no_raw_data(run, tmp_path):
+    raw_sets.gta5(tmp_path / "raw/gta5", 2)
+    run("--dataset", "gta5")
+    (tmp_path / "raw").rename(tmp_path / "gone")
+    code, out, _ = run("--dataset", "gta5", "--verify")
+    assert (code, "2 images verified" in out) == (0, True)
+    shard = next((tmp_path / "data/gta5").glob("*.tfrecord"))
+    shard.write_bytes(shard.read_bytes()[:-1])
+    code, _, error = run("--dataset", "gta5", "--verify")
+    assert code == 1
+    assert shard.name in error
+
+
+def test_skip_says_what_was_left_out(run, tmp_path):
+    raw_sets.gta5(tmp_path / "raw/gta5", 3)
+    (tmp_path / "raw/gta5/labels/00002.png").write_bytes(b"")
+    code, _, error = run("--dataset", "gta5")
+    assert code == 1
+    assert "1 frame cannot be used" in error
+    assert "00002.png: empty file" in error
+    assert "rejected.csv" in error
+    code, out, _ = run("--dataset", "gta5", "--on-error", "skip")
+    assert (code, "1 bad frames, listed in data/gta5/rejected.csv" in out) == (0, True)
+
+
+def test_other_options_need_force(run, tmp_path):
+    raw_sets.gta5(tmp_path / "raw/gta5", 2)
+    run("--dataset", "gta5")
+    code, _, error = run("--dataset", "gta5", "--scale", "0.5")
+    assert (code, "was prepared with scale = 1.0, now 0.5 is asked for" in error) == (2, True)
+    assert run("--dataset", "gta5", "--scale", "0.5", "--force")[0] == 0
+    assert json.loads((tmp_path / "data/gta5/dataset.json").read_text())["height"] == 32
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--dataset", "gta5"], "raw folder raw/gta5 does not exist: expected images/00001.png"),
+        (["--dataset", "nothing"], "'nothing' is not one of"),
+        ([], "--dataset is missing: choose one of gta5, synthia"),
+        (["--dataset", "gta5", "--lane-marking", "road"], "--lane-marking has no meaning for --dataset gta5"),
+        (["--dataset", "cityscapes", "--test-frames", "9"], "--test-frames has no meaning for --dataset cityscapes"),
+        (["--dataset", "gta5", "--seed", "1"], "--seed has no meaning for --dataset gta5"),
+        (["--dataset", "miniature", "--raw", "x"], "--raw has no meaning for --dataset miniature"),
+        (["--dataset", "miniature", "--output", "data"], "--output data is for real data sets"),
+        (["--dataset", "gta5", "--name", "a/b"], "--name a/b is no folder name"),
+        (["--dataset", "gta5", "--scale", "0"], "scale"),
+        (["--dataset", "gta5", "--scale", "2"], "scale"),
+        (["--dataset", "gta5", "--jpeg-quality", "0"], "jpeg-quality"),
+    ],
+)
+def test_misuse(run, arguments, said):
+    code, _, error = run(*arguments)
+    assert code == 2
+    assert said in error
+
+
+def test_it_does_not_load_tensorflow(tmp_path):
+    """Converting must start at once and stay small in memory."""
+    import subprocess
+    import sys
+
+    raw_sets.gta5(tmp_path / "raw/gta5", 1)
+    script = (
+        "import sys\n"
+        "from msda_tf.cli.main import main\n"
+        "main(['prepare', '--dataset', 'gta5', '--verify'])\n"
+        "sys.exit('tensorflow' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True).returncode == 0
