@@ -8,63 +8,57 @@ from msda_tf.models.discriminator import Discriminator
 
 def shift(x: tf.Tensor, down: int, right: int) -> tf.Tensor:
     """`y[:, i, j] = x[:, i + down, j + right]`, zero outside: `[B, H, W, C]` to the same shape."""
-    height = x.shape[1] if x.shape[1] is not None else tf.shape(x)[1]
-    width = x.shape[2] if x.shape[2] is not None else tf.shape(x)[2]
-
-    def crop_and_pad(offset, size):
+    dynamic = None if x.shape[1:3].is_fully_defined() else tf.shape(x)
+    begin, size, padding = [0], [-1], [[0, 0]]
+    for axis, offset in ((1, down), (2, right)):
+        length = x.shape[axis] if dynamic is None else dynamic[axis]
         # A shift beyond the map leaves only zeros; the minimum keeps the padding from growing it.
-        reach = min(abs(offset), size) if isinstance(size, int) else tf.minimum(abs(offset), size)
-        if offset >= 0:
-            return slice(reach, None), [0, reach]
-        return slice(None, size - reach), [reach, 0]
-
-    rows, pad_rows = crop_and_pad(down, height)
-    columns, pad_columns = crop_and_pad(right, width)
-    return tf.pad(x[:, rows, columns], [[0, 0], pad_rows, pad_columns, [0, 0]])
+        reach = min(abs(offset), length) if dynamic is None else tf.minimum(abs(offset), length)
+        begin.append(reach if offset > 0 else 0)
+        size.append(length - reach)
+        padding.append([0, reach] if offset > 0 else [reach, 0])
+    return tf.pad(tf.slice(x, [*begin, 0], [*size, -1]), [*padding, [0, 0]])
 
 
 def classify(features: tf.Tensor, classifiers: list["AtrousClassifier"]) -> list[tf.Tensor]:
     """Runs several atrous classifiers over one map, through one matrix product.
 
     A 3x3 convolution to few outputs is one product that projects every pixel for all nine taps, and nine shifted sums.
-    All rates and classifiers share the product, and the centre taps of all rates share one projection. The result is
-    that of dilated convolutions, at a ninth of their cost on CPUs.
+    All rates and classifiers share the product, all classifiers the shifts, and the centre taps of all rates one
+    projection. The result is that of dilated convolutions, at a ninth of their cost on CPUs.
 
     Args:
       features: `[B, H, W, I]`.
-      classifiers: built for I channels.
+      classifiers: built for I channels, with the same rates and number of classes.
 
     Returns:
       one logits map `[B, H, W, C]` of the features' type for each classifier.
     """
-    channels = features.shape[-1]
-    projections, layout = [], []
-    for number, classifier in enumerate(classifiers):
-        kernels = [tf.cast(kernel, features.dtype) for kernel in classifier.kernels]
-        projections.append(tf.add_n([kernel[1, 1] for kernel in kernels]))
-        layout.append((number, 0, 0))
-        for rate, kernel in zip(classifier.rates, kernels, strict=True):
-            for i, j in ((i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)):
-                down, right = (i - 1) * rate, (j - 1) * rate
-                if _outside(features.shape, down, right):
-                    continue
-                projections.append(kernel[i, j])
-                layout.append((number, down, right))
-    # [I, taps * C]; the classifiers may differ in C.
-    product = tf.matmul(tf.reshape(features, [-1, channels]), tf.concat(projections, axis=1))
-    taps = tf.split(product, [projection.shape[1] for projection in projections], axis=1)
-    terms: list[list[tf.Tensor]] = [[] for _ in classifiers]
-    size = tf.shape(features)
-    for (number, down, right), tap in zip(layout, taps, strict=True):
-        outputs = tap.shape[1]
-        tap = tf.reshape(tap, [size[0], size[1], size[2], outputs])
-        tap = tf.ensure_shape(tap, [*features.shape[:3], outputs])
-        terms[number].append(shift(tap, down, right) if down or right else tap)
-    return [
-        tf.add_n(terms[number])
-        + tf.cast(tf.add_n([tf.convert_to_tensor(b) for b in classifier.biases]), features.dtype)
-        for number, classifier in enumerate(classifiers)
+    rates = classifiers[0].rates
+    # One [3, 3, I, n * C] kernel for each rate: all classifiers side by side.
+    kernels = [
+        tf.cast(tf.concat([classifier.kernels[number] for classifier in classifiers], axis=-1), features.dtype)
+        for number in range(len(rates))
     ]
+    projections, offsets = [tf.add_n([kernel[1, 1] for kernel in kernels])], [(0, 0)]
+    for rate, kernel in zip(rates, kernels, strict=True):
+        taps = tf.unstack(tf.reshape(kernel, [9, *kernel.shape[2:]]))
+        for number, tap in enumerate(taps):
+            down, right = (number // 3 - 1) * rate, (number % 3 - 1) * rate
+            if number != 4 and not _outside(features.shape, down, right):
+                projections.append(tap)
+                offsets.append((down, right))
+    matrix = tf.stack(projections, axis=1)  # [I, taps, n * C]
+    channels, taps, outputs = matrix.shape
+    product = tf.matmul(tf.reshape(features, [-1, channels]), tf.reshape(matrix, [channels, taps * outputs]))
+    fixed = features.shape[:3].is_fully_defined()
+    product = tf.reshape(product, [*(features.shape if fixed else tf.unstack(tf.shape(features)))[:3], taps * outputs])
+    terms = [
+        shift(term, *offset) if any(offset) else term
+        for offset, term in zip(offsets, tf.split(product, taps, axis=-1), strict=True)
+    ]
+    biases = tf.concat([tf.add_n(list(map(tf.convert_to_tensor, c.biases))) for c in classifiers], axis=0)
+    return tf.split(tf.add_n(terms) + tf.cast(biases, features.dtype), len(classifiers), axis=-1)
 
 
 def _outside(shape, down, right) -> bool:

@@ -1,6 +1,7 @@
 """Keras' Adam and SGD with Torch's coupled weight decay and a learning rate for each part of a network."""
 
 import keras
+import tensorflow as tf
 
 
 def poly_decay(learning_rate: float, *, steps: int, power: float) -> keras.optimizers.schedules.LearningRateSchedule:
@@ -31,21 +32,63 @@ def make_optimizer(
       beta_1, beta_2: of Adam.
       momentum: of SGD.
     """
-    base = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}[kind]
     factors = [(multipliers or {}).get(variable.path, 1.0) for variable in variables]
     decays = [weight_decay if len(variable.shape) > 1 else 0.0 for variable in variables]
-
-    class Optimizer(base):
-        # The hook that Keras calls once for each variable, with the summed gradient of all replicas, unscaled.
-        def update_step(self, gradient, variable, learning_rate):
-            index = self._get_variable_index(variable)
-            if decays[index]:
-                gradient = gradient + decays[index] * variable
-            super().update_step(gradient, variable, learning_rate * factors[index])
-
     if kind == "adam":
-        optimizer = Optimizer(learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=1e-8, name=kind)
+        optimizer = _Adam(factors, decays, learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=1e-8, name="adam")
     else:
-        optimizer = Optimizer(learning_rate, momentum=momentum, name=kind)
+        optimizer = _SGD(factors, decays, learning_rate, momentum=momentum, name="sgd")
     optimizer.build(variables)
     return optimizer
+
+
+class _Parts:
+    """Learning-rate factors and weight decay by variable, for an optimizer's `update_step`.
+
+    Keras calls that hook once for each variable, with the gradient summed over replicas and freed of the loss scale.
+    """
+
+    def __init__(self, factors, decays, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._factors, self._decays = factors, decays
+
+    def _adjusted(self, gradient, variable, learning_rate):
+        index = self._get_variable_index(variable)
+        if self._decays[index]:
+            gradient = gradient + self._decays[index] * variable
+        if self._factors[index] != 1.0:
+            learning_rate = learning_rate * self._factors[index]
+        return index, gradient, learning_rate
+
+
+class _SGD(_Parts, keras.optimizers.SGD):
+    def update_step(self, gradient, variable, learning_rate):
+        _, gradient, learning_rate = self._adjusted(gradient, variable, learning_rate)
+        super().update_step(gradient, variable, learning_rate)
+
+
+class _Adam(_Parts, keras.optimizers.Adam):
+    """Keras' Adam through TensorFlow's fused kernel: one pass over each variable instead of a dozen."""
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        # The powers are the same for all variables: computed once, they travel with the learning rate.
+        step = tf.cast(self.iterations.value + 1, tf.float32)
+        powers = (tf.pow(tf.cast(self.beta_1, tf.float32), step), tf.pow(tf.cast(self.beta_2, tf.float32), step))
+        super()._backend_update_step(grads, trainable_variables, (learning_rate, *powers))
+
+    def update_step(self, gradient, variable, learning_rate):
+        learning_rate, beta_1_power, beta_2_power = learning_rate
+        index, gradient, learning_rate = self._adjusted(gradient, variable, learning_rate)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
+            beta1_power=beta_1_power,
+            beta2_power=beta_2_power,
+            lr=learning_rate,
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=gradient,
+            use_locking=True,
+        )
