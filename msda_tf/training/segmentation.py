@@ -1,6 +1,5 @@
 """What the trainer trains here: one network of a run, on its sources and target."""
 
-import contextlib
 from collections.abc import Iterator
 
 import keras
@@ -14,30 +13,12 @@ from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.data.manifest import Manifest
 from msda_tf.data.order import PooledSchedule
 from msda_tf.evaluation import confusion, pictures, protocol
-from msda_tf.inference import MAX_MERGE, Inference, Member
-from msda_tf.models.segmenter import MultiSourceSegmenter
+from msda_tf.inference import MAX_MERGE, Inference
+from msda_tf.networks import build_segmenter, member
 from msda_tf.runs import NetworkPlan
 from msda_tf.training.gan_step import GanStep
 from msda_tf.training.optimizers import make_optimizer, poly_decay
 from msda_tf.training.trainer import Evaluation
-
-
-def build_segmenter(config: TrainConfig, network: NetworkPlan, num_classes: int) -> MultiSourceSegmenter:
-    """A network with fresh weights (call it inside the strategy's scope); the same seed gives the same weights."""
-    keras.utils.set_random_seed(config.seed)
-    with _dtype_policy(config.precision):
-        segmenter = MultiSourceSegmenter(
-            branches=network.branches,
-            num_classes=num_classes,
-            backbone=config.backbone,
-            norm=config.norm,
-            rates=config.aspp_rates,
-            discriminators=config.discriminators if config.adapt else "none",
-            discriminator_width=config.discriminator_width,
-            name="segmenter",
-        )
-        segmenter.create_variables()
-    return segmenter
 
 
 def input_size(config: TrainConfig, manifest: Manifest) -> tuple[int, int]:
@@ -46,20 +27,6 @@ def input_size(config: TrainConfig, manifest: Manifest) -> tuple[int, int]:
     if fixed is not None:
         return fixed[1], fixed[0]
     return max(1, round(manifest.height * config.scale)), max(1, round(manifest.width * config.scale))
-
-
-def member(config: TrainConfig, segmenter: MultiSourceSegmenter, *, mean, branches: dict[str, str]) -> Member:
-    """The network as inference runs it: with the configuration's input size and level."""
-    size = None if config.target_size is None else (config.target_size[1], config.target_size[0])
-    return Member(
-        segmenter=segmenter,
-        branches=branches,
-        mean=mean,
-        scale=config.scale,
-        size=size,
-        level=config.merge_level,
-        align_corners=config.align_corners,
-    )
 
 
 class SegmentationTask:
@@ -258,17 +225,6 @@ class SegmentationTask:
         except tf.errors.OpError:
             self.corrupt.check()  # Says which record and why, where TensorFlow only says which op.
             raise
-
-
-@contextlib.contextmanager
-def _dtype_policy(name: str):
-    """Keras' global dtype policy for the layers made in the block."""
-    old = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(old)
 
 
 def _with_loss_scale(config: TrainConfig, optimizer, variables):
