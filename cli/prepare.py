@@ -12,12 +12,13 @@ from rich.text import Text
 from msda_tf.data import manifest as manifests
 from msda_tf.errors import UsageError
 
-DATASETS = ("gta5", "synthia", "cityscapes", "folder", "miniature")
+DATASETS = ("gta5", "synthia", "cityscapes", "folder", "custom", "miniature")
 
 # Options that only some data sets read: given for another one, they are refused rather than ignored.
 ONLY_FOR = {
-    "raw": ("gta5", "synthia", "cityscapes", "folder"),
-    "name": ("gta5", "synthia", "cityscapes", "folder"),
+    "raw": ("gta5", "synthia", "cityscapes", "folder", "custom"),
+    "name": ("gta5", "synthia", "cityscapes", "folder", "custom"),
+    "config": ("custom",),
     "lane_marking": ("synthia",),
     "test_frames": ("gta5", "synthia", "miniature"),
     "train_frames": ("miniature",),
@@ -27,6 +28,7 @@ ONLY_FOR = {
 
 @click.command()
 @click.option("--dataset", type=click.Choice(DATASETS), help="Format of the raw data.")
+@click.option("--config", type=click.Path(path_type=pathlib.Path), help="YAML file that describes a custom data set.")
 @click.option("--raw", type=click.Path(path_type=pathlib.Path), help="Raw folder.  [default: raw/<dataset>]")
 @click.option(
     "--output",
@@ -46,6 +48,7 @@ ONLY_FOR = {
     show_default=True,
     help="What SYNTHIA's lane markings become.",
 )
+@click.option("--class-map", type=click.Path(path_type=pathlib.Path), help="YAML file with other classes to map to.")
 @click.option("--test-frames", type=click.IntRange(1), help="Size of the test split.  [default: 500; miniature 80]")
 @click.option(
     "--train-frames", type=click.IntRange(1), default=400, help="Further frames of miniature.  [default: 400]"
@@ -64,7 +67,7 @@ ONLY_FOR = {
 )
 @click.option("--force", is_flag=True, help="Start over: throw away what an earlier run wrote.")
 @click.pass_context
-def command(context, dataset, raw, output, name, verify, **options):
+def command(context, dataset, config, raw, output, name, verify, **options):
     """Convert a raw data set to TFRecord shards.
 
     Interrupted, it goes on where it stopped when it is started again.
@@ -74,6 +77,7 @@ def command(context, dataset, raw, output, name, verify, **options):
     msda-tf prepare --dataset synthia --raw ~/RAND_CITYSCAPES --lane-marking road
     msda-tf prepare --dataset cityscapes --raw ~/cityscapes --scale 0.5 --name cityscapes-half
     msda-tf prepare --dataset folder --raw ~/dashcam --name my-city
+    msda-tf prepare --dataset custom --config examples/datasets/camvid.yaml --raw ~/CamVid
     msda-tf prepare --dataset miniature
     """
     if dataset is None:
@@ -82,41 +86,56 @@ def command(context, dataset, raw, output, name, verify, **options):
         given = context.get_parameter_source(option) is not click.core.ParameterSource.DEFAULT
         if given and dataset not in readers:
             raise UsageError(f"--{option.replace('_', '-')} has no meaning for --dataset {dataset}: leave it out")
-    name = name or dataset
-    if pathlib.PurePath(name).name != name or name.startswith("."):
-        raise UsageError(f"--name {name} is no folder name: use letters, digits, - and _")
     if dataset == "miniature":
         _miniature(output or pathlib.Path("data-miniature"), verify=verify, options=options)
         return
+    description = _describe(config) if dataset == "custom" else None
+    name = name or (description.name if description else dataset)
+    if pathlib.PurePath(name).name != name or name.startswith("."):
+        raise UsageError(f"--name {name} is no folder name: use letters, digits, - and _")
     output = output or pathlib.Path("data")
     if verify and not options["force"] and (output / name / manifests.FILE_NAME).is_file():
         _verify(manifests.read(output / name), options["workers"])
         return
-    found = _find(dataset, raw or pathlib.Path("raw") / dataset, options)
-    prepared = _prepare(found, output, name, options)
+    raw = raw or pathlib.Path("raw") / (description.name if description else dataset)
+    prepared = _prepare(_find(dataset, raw, description, options), output, name, options)
     if verify:
         _verify(prepared.manifest, options["workers"])
-    if prepared.manifest.evaluation_split and prepared.manifest.kind != "folder":
-        click.echo(f"Next: msda-tf train --target {name} --data {output}, when the other data sets are prepared, too")
-    else:
+    if dataset in ("folder", "custom"):
         click.echo(f"Next: msda-tf train --target {name} --sources SOURCE,... --data {output}")
+    else:
+        click.echo(f"Next: msda-tf train --target {name} --data {output}, when the other data sets are prepared, too")
 
 
-def _find(dataset: str, raw: pathlib.Path, options: dict):
-    from msda_tf.data_prep import cityscapes, folder, gta5, sim_splits, synthia
+def _describe(config: pathlib.Path | None):
+    from msda_tf.data_prep import custom
+
+    if config is None:
+        raise UsageError(
+            "--dataset custom needs --config FILE.yaml, which describes the data set: see examples/datasets"
+        )
+    return custom.read(config)
+
+
+def _find(dataset: str, raw: pathlib.Path, description, options: dict):
+    from msda_tf.data_prep import cityscapes, custom, folder, gta5, sim_splits, synthia
 
     test_frames = options["test_frames"] or sim_splits.TEST_FRAMES
     if dataset == "gta5":
         return gta5.find(raw, test_frames=test_frames)
     if dataset == "synthia":
         return synthia.find(raw, test_frames=test_frames, lane_marking=options["lane_marking"])
+    if dataset == "custom":
+        return custom.find(raw, description)
     return {"cityscapes": cityscapes, "folder": folder}[dataset].find(raw)
 
 
 def _prepare(found, output: pathlib.Path, name: str, options: dict):
-    from msda_tf.data_prep import convert
+    from msda_tf.data_prep import class_map, convert
     from msda_tf.data_prep.images import Storage
 
+    if options["class_map"]:
+        found = class_map.apply(found, options["class_map"])
     for notice in found.notices:
         click.echo(f"note: {notice}")
     with _progress(name) as progress:

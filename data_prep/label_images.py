@@ -16,23 +16,30 @@ _COLOR = "a colour image where an image of class ids is due"
 
 @dataclass(frozen=True)
 class IdLabels:
-    """8-bit greyscale or palette PNG whose pixel values (palette: indices) are ids.
+    """Greyscale or palette PNG whose pixel values (palette: indices) are ids.
 
     Attributes:
       table: int16 `[65536]`, id -> trainId, 255 = ignore, -1 = unknown (`msda_tf.labels.id_lookup`).
+      colors: colour models that are allowed.
+      bits: bits per pixel that are allowed. Palette indices mean the same at any depth, so fewer than 8 will do for
+        them, too; grey values of fewer bits would be stretched by decoders.
     """
 
     table: np.ndarray
+    colors: tuple[str, ...] = ("grey", "palette")
+    bits: tuple[int, ...] = (8,)
 
     def check(self, header: Header) -> None:
-        """Raises BadFrame unless the header is that of an 8-bit image of ids."""
+        """Raises BadFrame unless the header is that of such an image."""
         if header.format != "png":
             raise BadFrame("a JPEG file where a PNG of class ids is due")
         if header.color not in ("grey", "palette"):
             raise BadFrame(_COLOR)
-        # Palette indices mean the same at any depth; grey values of fewer bits get stretched by decoders.
-        if header.bits != 8 and not (header.color == "palette" and header.bits < 8):
-            raise BadFrame(f"{header.bits} bits per pixel where ids of 8 bits are due")
+        if header.color not in self.colors:
+            raise BadFrame(f"a {header.color} image where a {' or '.join(self.colors)} one is due")
+        if header.bits not in self.bits and not (header.color == "palette" and header.bits < 8):
+            due = " or ".join(map(str, self.bits))
+            raise BadFrame(f"{header.bits} bits per pixel where ids of {due} bits are due")
 
     def decode(self, data: bytes) -> np.ndarray:
         """File content -> trainIds, uint8 `[H, W]`. Raises BadFrame."""

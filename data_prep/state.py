@@ -84,10 +84,13 @@ class Begun:
 
     def _compare(self, earlier: dict, how: str) -> None:
         for key in dict.fromkeys([*self.options, *(key for key in earlier if key not in _ORIGIN)]):
-            if earlier.get(key) != self.options.get(key):
+            before, now = earlier.get(key), self.options.get(key)
+            if before != now:
+                short = max(len(str(before)), len(str(now))) < 60
+                difference = f"{key} = {before}, now {now} is asked for" if short else f"other {key} than now"
                 raise UsageError(
-                    f"{self.directory} {how} with {key} = {earlier.get(key)}, now {self.options.get(key)} is asked "
-                    "for: choose another --name or --output, or start over with --force"
+                    f"{self.directory} {how} with {difference}: choose another --name or --output, or start over "
+                    "with --force"
                 )
 
     def start(self, shard_files: set[str]) -> None:
