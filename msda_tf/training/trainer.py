@@ -124,11 +124,10 @@ class Trainer:
 
     def _resume(self) -> tuple[int, dict]:
         found = self.checkpoints.restore(self.task.checkpointables)
-        if found is None:
-            return 0, {}
-        step, state = found
+        step, state = found or (0, {"best_score": None, "metrics": {}})
         self._best_score = state["best_score"]
-        _truncate_log(self.directory / "metrics.jsonl", step)
+        if self.chief:
+            _truncate_log(self.directory / "metrics.jsonl", step)
         return step, state["metrics"]
 
     def _loop(self, step: int) -> dict[str, float]:

@@ -1,0 +1,219 @@
+"""The loop, on a task of a few numbers: stop it anywhere, and it ends as if it had never stopped."""
+
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from msda_tf.errors import MsdaError
+from msda_tf.training.checkpoints import Checkpoints
+from msda_tf.training.trainer import Evaluation, Interrupted, Schedule, Trainer
+
+
+class Walk:
+    """Adds the batch's number, weighted by the weights so far: any replayed or skipped batch changes the outcome."""
+
+    name = "walk"
+
+    def __init__(self, *, accident=None, scores=()):
+        self.weights = tf.Variable(tf.ones([3], tf.float64))
+        self.checkpointables = {"model": tf.train.Checkpoint(weights=self.weights)}
+        self.accident = accident or (lambda step: None)
+        self.scores = list(scores)
+        self.opened_at = None
+
+    def batches(self, first_step):
+        self.opened_at = first_step
+        step = first_step
+        while True:
+            yield step
+            step += 1
+
+    def train_step(self, batch):
+        loss = self.accident(batch)
+        self.weights.assign(self.weights * 1.001 + tf.math.sin(tf.constant([1.0, 2.0, 3.0], tf.float64) * batch))
+        return {"loss": tf.constant(float(batch) if loss is None else loss)}
+
+    def learning_rates(self, step):
+        return {"learning_rate": 1.0}
+
+    def image_names(self, batch):
+        return [f"image{batch}.png"]
+
+    def images_per_step(self):
+        return 1
+
+    def evaluate(self):
+        return Evaluation(scalars={"miou": self.scores[0]}, score=self.scores.pop(0)) if self.scores else Evaluation({})
+
+    def headline(self, metrics):
+        return f"loss {metrics['loss']:.1f}"
+
+
+def trainer(directory, task, *, steps=23, every=5, evaluate_every=0, keep=2):
+    schedule = Schedule(
+        steps=steps, checkpoint_every=every, keep_checkpoints=keep, evaluate_every=evaluate_every, log_every=2
+    )
+    return Trainer(task, directory, schedule=schedule)
+
+
+def finished(directory):
+    task = Walk()
+    trainer(directory, task).run()
+    return task.weights.numpy()
+
+
+def test_a_killed_run_ends_as_an_uninterrupted_one(tmp_path):
+    expected = finished(tmp_path / "whole")
+
+    class Killed(BaseException):
+        pass
+
+    def kill_at(step):
+        def accident(batch):
+            if batch == step:
+                raise Killed
+
+        return accident
+
+    for death in (3, 5, 14, 22):
+        with pytest.raises(Killed):
+            trainer(tmp_path / "killed", Walk(accident=kill_at(death))).run()
+    task = Walk()
+    trainer(tmp_path / "killed", task).run()
+    assert task.opened_at == 20
+    np.testing.assert_array_equal(task.weights.numpy(), expected)
+    whole, resumed = ((tmp_path / name / "metrics.jsonl").read_text().splitlines() for name in ("whole", "killed"))
+    assert [json.loads(line)["step"] for line in whole] == [json.loads(line)["step"] for line in resumed]
+    assert [json.loads(line)["loss"] for line in whole] == [json.loads(line)["loss"] for line in resumed]
+
+
+def test_a_finished_run_does_nothing_more(tmp_path):
+    finished(tmp_path)
+    task = Walk()
+    metrics = trainer(tmp_path, task).run()
+    assert task.opened_at is None
+    assert metrics["loss"] == pytest.approx(np.mean([22]))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number):
+    expected = finished(tmp_path / "whole")
+    before = signal.getsignal(number)
+    task = Walk(accident=lambda batch: os.kill(os.getpid(), number) if batch == 11 else None)
+    with pytest.raises(Interrupted, match=rf"{number.name}: saved walk at step 12 of 23; to continue, run the same"):
+        trainer(tmp_path / "stopped", task).run()
+    assert signal.getsignal(number) == before
+    task = Walk()
+    trainer(tmp_path / "stopped", task).run()
+    assert task.opened_at == 12
+    np.testing.assert_array_equal(task.weights.numpy(), expected)
+
+
+def test_a_second_ctrl_c_stops_at_once(tmp_path):
+    def accident(batch):
+        if batch == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer(tmp_path, Walk(accident=accident)).run()
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_images(tmp_path):
+    task = Walk(accident=lambda batch: float("nan") if batch == 12 else None)
+    with pytest.raises(
+        MsdaError, match=r"walk: loss loss is nan at step 13, with images image12.png; last good .*00000010"
+    ):
+        trainer(tmp_path, task).run()
+    assert Checkpoints(tmp_path / "checkpoints").steps() == [5, 10]
+
+
+def test_a_diverged_step_never_becomes_a_checkpoint(tmp_path):
+    """The loss is looked at in time even where a checkpoint is due before the next log line."""
+    task = Walk(accident=lambda batch: float("inf") if batch == 4 else None)
+    with pytest.raises(MsdaError, match="loss loss is inf at step 5"):
+        trainer(tmp_path, task).run()
+    assert Checkpoints(tmp_path / "checkpoints").steps() == []
+
+
+def test_the_last_and_the_best_checkpoints_are_kept(tmp_path):
+    task = Walk(scores=[0.3, 0.5, 0.4, 0.2, 0.1])
+    trainer(tmp_path, task, evaluate_every=5).run()
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    assert checkpoints.steps() == [10, 20, 23]
+    assert checkpoints.best() == 10
+
+
+def test_the_best_score_survives_a_restart(tmp_path):
+    trainer(tmp_path, Walk(scores=[0.5, 0.4]), steps=10, evaluate_every=5).run()
+    trainer(tmp_path, Walk(scores=[0.45, 0.3]), steps=20, evaluate_every=5).run()
+    assert Checkpoints(tmp_path / "checkpoints").best() == 5
+
+
+def objects(value):
+    return {"model": tf.train.Checkpoint(weights=tf.Variable(value))}
+
+
+def saved(directory, *steps):
+    checkpoints = Checkpoints(directory, keep=5)
+    for step in steps:
+        checkpoints.save(objects([float(step)]), step=step, state={"metrics": {}, "best_score": None})
+    return checkpoints
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "json"])
+def test_a_damaged_checkpoint_is_passed_over(tmp_path, caplog, damage):
+    checkpoints = saved(tmp_path, 1, 2)
+    weights = next((tmp_path / "step-00000002").glob("weights.data*"))
+    content = bytearray(weights.read_bytes())
+    if damage == "flip":
+        content[-1] ^= 1
+        weights.write_bytes(content)
+    elif damage == "truncate":
+        weights.write_bytes(content[:-1])
+    elif damage == "remove":
+        weights.unlink()
+    else:
+        (tmp_path / "step-00000002" / "checkpoint.json").write_text('{"step": 2')
+    found = objects([0.0])
+    step, _ = checkpoints.restore(found)
+    assert step == 1
+    assert found["model"].weights.numpy() == [1.0]
+
+
+def test_nothing_but_damaged_checkpoints_is_an_error(tmp_path):
+    checkpoints = saved(tmp_path, 1)
+    next((tmp_path / "step-00000001").glob("weights.data*")).write_bytes(b"")
+    with pytest.raises(MsdaError, match="no whole checkpoint .*does not match its checksum.*--restart"):
+        checkpoints.restore(objects([0.0]))
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+    checkpoints = saved(tmp_path, 1)
+    with pytest.raises(MsdaError, match="another network"):
+        checkpoints.restore(objects([0.0, 1.0]))
+
+
+def test_half_a_checkpoint_is_none(tmp_path):
+    checkpoints = saved(tmp_path, 1)
+    (tmp_path / ".step-00000002.part").mkdir()
+    (tmp_path / "step-00000003").mkdir()
+    assert checkpoints.steps() == [1]
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, monkeypatch):
+    checkpoints = saved(tmp_path, 1)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("msda_tf.files.write_json", full)
+    with pytest.raises(MsdaError, match="No space left on device.*last good checkpoint is .*step-00000001.*free space"):
+        checkpoints.save(objects([2.0]), step=2, state={})
+    monkeypatch.undo()
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000001"]
+    assert checkpoints.restore(objects([0.0]))[0] == 1
