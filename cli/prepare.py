@@ -23,6 +23,7 @@ ONLY_FOR = {
     "test_frames": ("gta5", "synthia", "miniature"),
     "train_frames": ("miniature",),
     "seed": ("miniature",),
+    "height": ("miniature",),
 }
 
 
@@ -54,6 +55,7 @@ ONLY_FOR = {
     "--train-frames", type=click.IntRange(1), default=400, help="Further frames of miniature.  [default: 400]"
 )
 @click.option("--seed", type=click.IntRange(0), default=0, help="Seed of miniature.  [default: 0]")
+@click.option("--height", type=click.IntRange(32, 2160), help="Height of miniature's images.  [default: 128]")
 @click.option(
     "--on-error",
     type=click.Choice(("fail", "skip")),
@@ -159,11 +161,13 @@ def _miniature(output: pathlib.Path, *, verify: bool, options: dict) -> None:
     from msda_tf.data_prep import generated
 
     with _progress("miniature") as progress:
-        found = generated.generate(
+        found = generated.find(
             output,
             train=options["train_frames"],
             test=options["test_frames"] or 80,
             seed=options["seed"],
+            height=options["height"],
+            workers=options["workers"],
             force=options["force"],
             progress=progress,
         )

@@ -1,61 +1,85 @@
-"""Miniature: three small data sets, generated in the native formats of GTA5, SYNTHIA and Cityscapes."""
+"""Raw miniature data sets, generated where they are missing and looked through, ready for conversion."""
 
 import json
 import pathlib
 import shutil
 
 from msda_tf import files
-from msda_tf.data_prep import cityscapes, gta5, miniature, synthia
+from msda_tf.data_prep import cityscapes, gta5, lock, miniature, synthia
 from msda_tf.data_prep.convert import Progress
 from msda_tf.data_prep.frames import RawDataset
 from msda_tf.errors import UsageError
 
-_MARK = "miniature.json"
+_MARK = "miniature.json"  # in a raw folder: how it was drawn
 
 
-def generate(
-    output: pathlib.Path, *, train: int, test: int, seed: int, force: bool = False, progress: Progress | None = None
+def find(
+    output: pathlib.Path,
+    *,
+    train: int,
+    test: int,
+    seed: int = 0,
+    height: int | None = None,
+    workers: int | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
 ) -> dict[str, RawDataset]:
-    """Generates the raw data sets below `output/raw/`, unless they are there already.
+    """Generates the three raw data sets in `output/raw/`, unless they are there already.
 
     Args:
-      train: number of frames per data set for training only.
-      test: number of further frames per data set: the test split (Cityscapes: val).
+      train: number of frames of each that are only for training.
+      test: number of further frames of each: the test split (Cityscapes: val).
+      seed, height, workers: as in `miniature.generate`.
       force: generate them anew.
+      progress: told of every frame drawn.
 
     Returns:
-      Name -> raw data set, ready for `convert.prepare`.
+      Name -> raw data set.
 
     Raises:
-      UsageError: raw data sets of other numbers or another seed are there.
+      UsageError: raw data sets of other numbers, height or seed are there.
     """
-    wanted = {"train": train, "test": test, "seed": seed}
-    found = {}
-    for dataset in miniature.DATASETS:
-        raw = output / "raw" / dataset
-        if force:
-            shutil.rmtree(raw, ignore_errors=True)
-        if raw.exists():
-            _check_mark(raw, wanted)
-        else:
-            partial = raw.with_name(f".{dataset}.part")
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir(parents=True)
-            miniature.generate(partial, dataset=dataset, train=train, test=test, seed=seed, progress=progress)
-            files.write_json(partial / _MARK, wanted)
-            partial.rename(raw)
-        if dataset == "cityscapes":
-            found[dataset] = cityscapes.find(raw)
-        else:
-            found[dataset] = {"gta5": gta5, "synthia": synthia}[dataset].find(raw, test_frames=test)
-    return found
+    folder = output / "raw"
+    folder.mkdir(parents=True, exist_ok=True)
+    with lock.hold(folder):
+        for dataset in miniature.DATASETS:
+            raw = folder / dataset
+            wanted = {"dataset": dataset, "train": train, "test": test, "seed": seed, "height": height}
+            if force and (raw / _MARK).is_file():
+                shutil.rmtree(raw)
+            if raw.exists():
+                _check(raw, wanted)
+            else:
+                _draw(raw, wanted, workers=workers, progress=progress)
+    return {
+        "gta5": gta5.find(folder / "gta5", test_frames=test),
+        "synthia": synthia.find(folder / "synthia", test_frames=test),
+        "cityscapes": cityscapes.find(folder / "cityscapes"),
+    }
 
 
-def _check_mark(raw: pathlib.Path, wanted: dict) -> None:
+def _draw(raw: pathlib.Path, wanted: dict, *, workers: int | None, progress: Progress | None) -> None:
+    """Draws a data set into `raw`, which appears when it is whole and marked."""
+
+    def told(done: int, total: int) -> None:
+        progress(f"drawing {wanted['dataset']}", done, total)
+
+    unmarked = raw.with_name(f".{raw.name}.unmarked")
+    for leftover in raw.parent.glob(f".*{raw.name}.unmarked*"):  # of a process that was killed
+        shutil.rmtree(leftover, ignore_errors=True)
+    miniature.generate(unmarked, **wanted, workers=workers, progress=told if progress else None)
+    files.write_json(unmarked / _MARK, wanted)
+    unmarked.rename(raw)
+
+
+def _check(raw: pathlib.Path, wanted: dict) -> None:
     try:
         there = json.loads((raw / _MARK).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        there = None
-    if there != wanted:
-        told = ", ".join(f"{key} {value}" for key, value in there.items()) if there else "unknown numbers"
-        raise UsageError(f"{raw} holds frames of {told}: choose another --output, or generate them anew with --force")
+        raise UsageError(f"{raw} holds something else than a miniature: choose another --output") from None
+    for key, value in wanted.items():
+        if there.get(key) != value:
+            raise UsageError(
+                f"{raw} was drawn with {key} = {there.get(key)}, now {value} is asked for: choose another --output, "
+                "or draw it anew with --force"
+            )

@@ -133,3 +133,53 @@ def test_it_does_not_load_tensorflow(tmp_path):
         "sys.exit('tensorflow' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True).returncode == 0
+
+
+def test_miniature(run, tmp_path):
+    small = ("--dataset", "miniature", "--train-frames", "2", "--test-frames", "1", "--height", "32")
+    code, out, error = run(*small, "--verify")
+    assert code == 0, error
+    assert out.count("3 images verified") == 3
+    found = {name: manifests.find(tmp_path / "data-miniature", name) for name in ("gta5", "synthia", "cityscapes")}
+    assert {name: manifest.height for name, manifest in found.items()} == dict.fromkeys(found, 32)
+    assert {name: manifest.width for name, manifest in found.items()} == {"gta5": 58, "synthia": 54, "cityscapes": 64}
+    sizes = {name: {k: v.examples for k, v in manifest.splits.items()} for name, manifest in found.items()}
+    simulated = {"train": 3, "test": 1}
+    assert sizes == {"gta5": simulated, "synthia": simulated, "cityscapes": {"train": 2, "val": 1}}
+    assert manifests.available(tmp_path / "data-miniature") == ["cityscapes", "gta5", "synthia"]
+    code, out, _ = run(*small)
+    assert (code, out.count("nothing had to be done")) == (0, 3)
+    code, _, error = run(*small, "--seed", "1")
+    assert (code, "was drawn with seed = 0, now 1 is asked for" in error) == (2, True)
+    assert run(*small, "--seed", "1", "--force")[0] == 0
+    assert manifests.find(tmp_path / "data-miniature", "gta5").mean_rgb != found["gta5"].mean_rgb
+
+
+def test_custom(run, tmp_path):
+    Image.fromarray(raw_sets.image(0)).save(tmp_path / "a.jpg")
+    (tmp_path / "raw/toys").mkdir(parents=True)
+    (tmp_path / "a.jpg").rename(tmp_path / "raw/toys/a.jpg")
+    Image.fromarray(raw_sets.ids(0, (0, 1))).save(tmp_path / "raw/toys/a.png")
+    (tmp_path / "toys.yaml").write_text(
+        "name: toys\nsplits: {train: {images: '*.jpg', labels: '*.png'}}\n"
+        "classes: [{name: duck, color: [255, 255, 0]}, {name: tub, color: [9, 9, 9]}]\n"
+    )
+    code, out, error = run("--dataset", "custom", "--config", "toys.yaml", "--verify")
+    assert code == 0, error
+    assert "--target toys" in out
+    assert manifests.find(tmp_path / "data", "toys").classes.names == ("duck", "tub")
+    code, _, error = run("--dataset", "custom")
+    assert (code, "needs --config FILE.yaml" in error) == (2, True)
+    (tmp_path / "toys.yaml").write_text("name: toys\nsplits: 1\nclasses: cityscapes\n")
+    code, _, error = run("--dataset", "custom", "--config", "toys.yaml")
+    assert (code, error) == (2, "msda-tf: toys.yaml:2: splits: a mapping of keys to values is expected, not 1")
+
+
+def test_class_map(run, tmp_path):
+    raw_sets.gta5(tmp_path / "raw/gta5", 2)
+    (tmp_path / "map.yaml").write_text(
+        "classes: [{name: ground, color: [1, 1, 1]}, {name: sky, color: [2, 2, 2]}]\n"
+        "map: {ground: [road, sidewalk], sky: [sky]}\nignore: rest\n"
+    )
+    assert run("--dataset", "gta5", "--class-map", "map.yaml", "--verify")[0] == 0
+    assert manifests.find(tmp_path / "data", "gta5").classes.names == ("ground", "sky")
