@@ -29,7 +29,7 @@ class CorruptRecords:
         self._limit = limit
         self._lock = threading.Lock()
         self._records: set[str] = set()
-        self._error: MsdaError | None = None
+        self._failure = ""
 
     @property
     def count(self) -> int:
@@ -50,23 +50,24 @@ class CorruptRecords:
             if record not in self._records:
                 self._records.add(record)
                 if self.count > self._limit:
-                    allowed = f"more than the {self._limit} corrupt records allowed" if self._limit else "corrupt"
+                    allowed = f", and {self._limit} others are corrupt, which is all that is allowed"
                     again = "copy the shard again or prepare the data set again"
-                    self._error = self._error or MsdaError(f"{record} {reason} ({allowed}): {again}")
+                    self._failure = self._failure or f"{record} {reason}{allowed * (self._limit > 0)}: {again}"
                 else:
                     logging.warning("%s %s: skipped (%d of at most %d)", record, reason, self.count, self._limit)
         self.check()
 
     def check(self) -> None:
         """Raises the error that ended the input, if there is one."""
-        if self._error is not None:
-            raise self._error
+        if self._failure:
+            raise MsdaError(self._failure) from None
 
     @contextlib.contextmanager
     def raising(self) -> Iterator[None]:
         """Turns the TensorFlow error that a block ends with into the MsdaError that caused it, if there is one."""
         try:
             yield
-        except tf.errors.OpError:
-            self.check()
+        except tf.errors.OpError as error:
+            if self._failure:
+                raise MsdaError(self._failure) from error
             raise

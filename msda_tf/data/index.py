@@ -25,6 +25,11 @@ _FOOTER = struct.Struct("<I")
 class RecordIndex:
     """The records of several shards, numbered from 0 in shard order.
 
+    Attributes:
+      paths: of the shards.
+      shards: number of the shard (in `paths`) that holds each record, int64 `[N]`.
+      offsets: where each record begins in its shard, int64 `[N]`, in bytes.
+
     Args:
       directory: the folder that holds the shards.
       shards: their entries in the manifest; number of examples and bytes must be those on disk.
@@ -34,23 +39,24 @@ class RecordIndex:
     """
 
     def __init__(self, directory: str | os.PathLike, shards: Sequence[Shard]):
-        self._paths = [pathlib.Path(directory) / shard.file for shard in shards]
+        self.paths = [pathlib.Path(directory) / shard.file for shard in shards]
         # Threads, because the time goes into waiting for the disk.
         with ThreadPoolExecutor(8) as pool:
-            scanned = list(pool.map(_scan, self._paths, shards))
+            scanned = list(pool.map(_scan, self.paths, shards))
         counts = [len(offsets) for offsets, _ in scanned]
         empty = np.zeros(0, np.int64)
-        self._first = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-        self._offsets = np.concatenate([empty, *(offsets for offsets, _ in scanned)])
+        self.shards = np.repeat(np.arange(len(shards)), counts)
+        self._first = np.cumsum([0, *counts])
+        self.offsets = np.concatenate([empty, *(offsets for offsets, _ in scanned)])
         self._lengths = np.concatenate([empty, *(lengths for _, lengths in scanned)])
 
     def __len__(self) -> int:
-        return len(self._offsets)
+        return len(self.offsets)
 
     def name(self, record: int) -> str:
         """How messages name a record: its shard, and its number inside it from 0."""
-        shard = self._shard(record)
-        return f"{self._paths[shard]}: record {record - self._first[shard]}"
+        shard = self.shards[record]
+        return f"{self.paths[shard]}: record {record - self._first[shard]}"
 
     def read(self, record: int) -> bytes:
         """The payload of a record; safe to call from several threads.
@@ -58,10 +64,10 @@ class RecordIndex:
         Raises:
           MsdaError: the record cannot be read or fails its checksum; names the shard and the record's number in it.
         """
-        offset, length = int(self._offsets[record]), int(self._lengths[record])
+        start, length = int(self.offsets[record]) + _HEADER.size, int(self._lengths[record])
         try:
-            with open(self._paths[self._shard(record)], "rb", buffering=0) as file:
-                data = os.pread(file.fileno(), length + _FOOTER.size, offset)
+            with open(self.paths[self.shards[record]], "rb", buffering=0) as file:
+                data = os.pread(file.fileno(), length + _FOOTER.size, start)
         except OSError as error:
             raise MsdaError(f"{self.name(record)} cannot be read ({error.strerror})") from None
         if len(data) != length + _FOOTER.size:
@@ -71,12 +77,9 @@ class RecordIndex:
             raise MsdaError(f"{self.name(record)} is damaged (wrong checksum)")
         return payload
 
-    def _shard(self, record: int) -> int:
-        return int(np.searchsorted(self._first, record, side="right")) - 1
-
 
 def _scan(path: pathlib.Path, shard: Shard) -> tuple[np.ndarray, np.ndarray]:
-    """Payload offsets and lengths, int64 `[N]` each, of a shard's records."""
+    """Where a shard's records begin, and the lengths of their payloads: int64 `[N]` each, in bytes."""
     again = "copy it again or prepare the data set again"
     offsets, lengths = [], []
     try:
@@ -90,7 +93,7 @@ def _scan(path: pathlib.Path, shard: Shard) -> tuple[np.ndarray, np.ndarray]:
                 length, crc = _HEADER.unpack(header)
                 if _masked_crc(header[:8]) != crc:
                     raise MsdaError(f"{path} is damaged at record {len(offsets)}, where a length is due: {again}")
-                offsets.append(position + _HEADER.size)
+                offsets.append(position)
                 lengths.append(length)
                 position += _HEADER.size + length + _FOOTER.size
                 if position > size:

@@ -1,51 +1,57 @@
-"""Which image comes when: pure functions of the seed and the position, so that any step can be the first.
+"""Which image comes when: functions of the seed and the position alone, so that any step can be the first.
 
 Nothing here holds a state that would have to be saved: the image at position p of a stream is entry p % n of the
-permutation of epoch p // n, and every epoch's permutation is computed from (seed, stream, epoch) alone.
+permutation of epoch p // n, and every epoch's permutation is computed from (seed, stream, epoch) alone. All of it is
+TensorFlow ops: tf.data threads that call Python can hang a process that is about to exit.
 """
 
 import functools
-import zlib
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
+import tensorflow as tf
 
 
-def permutation(size: int, *, seed: int, stream: str, epoch: int) -> np.ndarray:
-    """A random permutation, int64 `[size]`, of `range(size)`.
+def stream_key(seed: int, stream: str) -> int:
+    """A 64-bit key for stateless random ops, independent for every seed and name of a stream."""
+    digest = hashlib.sha256(f"{seed}/{stream}".encode()).digest()
+    return int.from_bytes(digest[:8], "little", signed=True)
 
-    NumPy guarantees the raw output of its bit generators for good, but not that of `Generator.permutation`: sorting
-    raw output gives the same order in every version.
+
+def permutation(size: int, *, seed: int, stream: str, epoch: int | tf.Tensor) -> tf.Tensor:
+    """A random permutation, int32 `[size]`, of `range(size)`.
 
     Args:
       size: number of entries.
-      seed: of the run, >= 0.
+      seed: of the run.
       stream: name of what is shuffled; streams of different names are independent.
-      epoch: >= 0.
+      epoch: int64 `[]`, >= 0.
     """
-    entropy = np.random.SeedSequence([seed, zlib.crc32(stream.encode()), epoch])
-    return np.argsort(np.random.PCG64(entropy).random_raw(size), kind="stable")
+    # tf.random.experimental.index_shuffle needs no memory, but knows only 256 permutations, and not uniform ones.
+    key = tf.stack([tf.constant(stream_key(seed, stream), tf.int64), tf.cast(epoch, tf.int64)])
+    draws = tf.random.stateless_uniform([size], key, minval=None, maxval=None, dtype=tf.int64, alg="philox")
+    return tf.argsort(draws, direction="DESCENDING")
 
 
-class ShuffledOrder:
-    """An endless order over `size` records: a new permutation every epoch.
+def shuffled_records(size: int, *, seed: int, stream: str, first: int = 0) -> tf.data.Dataset:
+    """An endless order over `size` > 0 records, a new permutation every epoch.
 
     Args:
-      size: number of records, > 0.
+      size: number of records.
       seed, stream: as for `permutation`.
+      first: position to begin at, >= 0; any costs the same.
+
+    Returns:
+      A data set of pairs, int64 `[]` each: position in the stream (first, first + 1, ...), and record.
     """
 
-    def __init__(self, size: int, *, seed: int, stream: str):
-        self._size = size
-        # Positions are asked for nearly in order: the epochs at hand are at most those on either side of a border.
-        self._epoch = functools.lru_cache(4)(
-            lambda epoch: permutation(size, seed=seed, stream=f"{stream}/order", epoch=epoch)
-        )
+    def of_epoch(epoch):
+        return tf.data.Dataset.from_tensor_slices(permutation(size, seed=seed, stream=f"{stream}/order", epoch=epoch))
 
-    def __call__(self, position: int) -> int:
-        """The record at a position >= 0 of the stream."""
-        epoch, index = divmod(int(position), self._size)
-        return int(self._epoch(epoch)[index])
+    end = np.iinfo(np.int64).max
+    records = tf.data.Dataset.range(first // size, end).flat_map(of_epoch).skip(first % size)
+    return tf.data.Dataset.zip(tf.data.Dataset.range(first, end), records.map(lambda record: tf.cast(record, tf.int64)))
 
 
 class PooledSchedule:
@@ -74,10 +80,16 @@ class PooledSchedule:
             raise ValueError(f"sampling is concat or balanced, not {sampling!r}")
         self._counts = np.asarray(counts, np.int64)
         batches = np.repeat(np.arange(len(sizes)), counts)
-        self._round = functools.lru_cache(4)(
-            lambda number: batches[permutation(len(batches), seed=seed, stream=f"pooled/{sampling}", epoch=number)]
-        )
         self._length = len(batches)
+
+        # Steps are asked for in order: the rounds at hand are at most those on either side of a border.
+        @functools.lru_cache(2)
+        def round_of(number: int) -> np.ndarray:
+            with tf.device("CPU"):
+                order = permutation(len(batches), seed=seed, stream=f"pooled/{sampling}", epoch=number)
+            return batches[order.numpy()]
+
+        self._round = round_of
 
     def data_set(self, step: int) -> int:
         """Number (from 0) of the data set that gives the batch of a step >= 0."""

@@ -4,10 +4,11 @@ The data set is addressed by position: the element at position p depends on the 
 resumes at step k opens the data set at batch k and gets what an uninterrupted run gets, without replaying anything.
 
 The fast path is a line of TensorFlow ops that fail on anything unexpected. What fails there goes once more, slowly,
-through `_Reader.recover`, which finds out why, names and counts the record, and puts the next good one in its place.
+through `_Source.recover`, which finds out why, names and counts the record, and puts the next good one in its place.
 """
 
 import os
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -17,7 +18,7 @@ from msda_tf.data import records
 from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.data.index import RecordIndex
 from msda_tf.data.manifest import Manifest
-from msda_tf.data.order import ShuffledOrder
+from msda_tf.data.order import shuffled_records, stream_key
 from msda_tf.errors import MsdaError, UsageError
 
 Size = tuple[int, int]
@@ -48,8 +49,8 @@ def training_batches(
     Args:
       manifest: a prepared data set.
       labelled: whether to give labels. Without, they are neither read nor decoded: the target stays unlabelled.
-      image_size: to which images are resized (bicubic with antialiasing, as Pillow's to one level).
-      label_size: to which labels are resized (nearest); `image_size` by default.
+      image_size: to which images are resized (see `resize_image`).
+      label_size: to which labels are resized (see `resize_label`); `image_size` by default.
       batch_size: images of a global batch, of all workers together.
       seed: of the run.
       stream: name of this stream of images; streams of different names are shuffled independently.
@@ -77,21 +78,21 @@ def training_batches(
             f"data set {manifest.name!r} has no labels in its split {manifest.training_split!r}: "
             "it can be the target, not a source"
         )
-    order = ShuffledOrder(len(index), seed=seed, stream=stream)
-    reader = _Reader(index, order, labelled=labelled, corrupt=corrupt or CorruptRecords(limit=10))
     share = batch_size // workers
+    positions = shuffled_records(len(index), seed=seed, stream=stream, first=first_batch * batch_size)
+    if workers > 1:
+        positions = positions.filter(lambda position, record: position % batch_size // share == worker)
 
     def finish(position, example):
         example["image"] = resize_image(example["image"], image_size)
         if labelled:
             example["label"] = resize_label(example["label"], label_size or image_size)
-        return flipped(example, position=position, seed=seed) if flip else example
+        if flip:
+            example = flipped(example, key=[stream_key(seed, f"{stream}/flip"), position])
+        return example
 
-    def global_position(local):
-        return local // share * batch_size + worker * share + local % share
-
-    positions = tf.data.Dataset.range(first_batch * share, np.iinfo(np.int64).max).map(global_position)
-    examples = _load(positions, reader, finish, parallel=parallel)
+    source = _Source(index, labelled=labelled, corrupt=corrupt or CorruptRecords(limit=10))
+    examples = _load(positions, source, finish, parallel=parallel)
     return examples.batch(share, drop_remainder=True).prefetch(_PREFETCHED_BATCHES).with_options(_options())
 
 
@@ -124,12 +125,10 @@ def evaluation_images(
     index = _open(manifest, split)
     labelled = manifest.splits[split].labelled
     count = len(index) if limit is None else min(limit, len(index))
-
-    def spread(position):
-        return int(position) * len(index) // count
-
-    reader = _Reader(index, spread, labelled=labelled, corrupt=corrupt or CorruptRecords(limit=0))
-    examples = _load(tf.data.Dataset.range(count), reader, lambda position, example: example, parallel=parallel)
+    positions = np.arange(count)
+    chosen = tf.data.Dataset.from_tensor_slices((positions, positions * len(index) // count))
+    source = _Source(index, labelled=labelled, corrupt=corrupt or CorruptRecords(limit=0))
+    examples = _load(chosen, source, lambda position, example: example, parallel=parallel)
     return examples.prefetch(_PREFETCHED_BATCHES).with_options(_options())
 
 
@@ -152,14 +151,19 @@ def decode(serialized: tf.Tensor, *, labelled: bool) -> dict[str, tf.Tensor]:
     example = {"image": image, "filename": parsed[keys["filename"]]}
     if labelled:
         label = tf.io.decode_png(parsed[keys["label"]], channels=1)[..., 0]
-        same_size = tf.debugging.assert_equal(tf.shape(image)[:2], tf.shape(label), "image and label differ in size")
-        with tf.control_dependencies([same_size] if same_size is not None else []):
-            example["label"] = tf.identity(label)
+        # Palette, colour and 16-bit PNGs would decode to something, but not to what they mean.
+        depth_and_kind = tf.io.decode_raw(tf.strings.substr(parsed[keys["label"]], 24, 2), tf.uint8)
+        tf.debugging.assert_equal(depth_and_kind, tf.constant([8, 0], tf.uint8), "it is not an 8-bit greyscale PNG")
+        tf.debugging.assert_equal(tf.shape(image)[:2], tf.shape(label), "it has another size than the image")
+        example["label"] = label
     return example
 
 
 def resize_image(image: tf.Tensor, size: Size) -> tf.Tensor:
-    """Resizes uint8 `[H, W, 3]` to uint8 `[*size, 3]`: bicubic with antialiasing, within a level of Pillow's."""
+    """Resizes uint8 `[H, W, 3]` to uint8 `[*size, 3]`: bicubic with antialiasing.
+
+    Pillow's BICUBIC but for rounding: Pillow rounds after each axis, so that single pixels differ by a level or two.
+    """
 
     def resized():
         exact = tf.image.resize(image, size, "bicubic", antialias=True)
@@ -181,40 +185,58 @@ def resize_label(label: tf.Tensor, size: Size) -> tf.Tensor:
     return result
 
 
-def flipped(example: dict[str, tf.Tensor], *, position: tf.Tensor, seed: int) -> dict[str, tf.Tensor]:
-    """Mirrors image `[H, W, 3]` and label `[H, W]` left to right, or not, by a coin that (seed, position) decide."""
-    coin = tf.random.stateless_uniform([], tf.stack([tf.cast(seed, tf.int64), position]), alg="philox") < 0.5
-    maps = {key: value for key, value in example.items() if key != "filename"}
-    mirrored = tf.cond(coin, lambda: {key: tf.reverse(value, [1]) for key, value in maps.items()}, lambda: maps)
+def flipped(example: dict[str, tf.Tensor], *, key: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Mirrors image `[H, W, 3]` and label `[H, W]` left to right, or not: the key, int64 `[2]`, tosses the coin."""
+    coin = tf.random.stateless_uniform([], key, alg="philox") < 0.5
+    maps = {name: value for name, value in example.items() if name != "filename"}
+    mirrored = tf.cond(coin, lambda: {name: tf.reverse(value, [1]) for name, value in maps.items()}, lambda: maps)
     return {**example, **mirrored}
 
 
-class _Reader:
-    """Gives the serialized example at a position: fast and trusting, or slowly and with care."""
+class _Source:
+    """Gives serialized examples: fast and trusting, or slowly and with care."""
 
-    def __init__(self, index: RecordIndex, order: Callable[[int], int], *, labelled: bool, corrupt: CorruptRecords):
-        self._index = index
-        self._order = order
-        self._corrupt = corrupt
+    def __init__(self, index: RecordIndex, *, labelled: bool, corrupt: CorruptRecords):
         self.labelled = labelled
+        self._index = index
+        self._corrupt = corrupt
+        self._paths = tf.constant([str(path) for path in index.paths])
+        self._shards = tf.constant(index.shards)
+        self._offsets = tf.constant(index.offsets)
 
-    def read(self, position: np.int64) -> bytes:
-        """The record at a position; raises MsdaError if it fails its checksum."""
-        return self._index.read(self._order(position))
+    def read(self, record: tf.Tensor) -> tf.data.Dataset:
+        """The serialized example of a record; nothing, or a tf.errors.OpError, if its shard is damaged there."""
+        shard = tf.raw_ops.TFRecordDatasetV2(
+            filenames=self._paths[self._shards[record]],
+            compression_type="",
+            buffer_size=0,
+            byte_offsets=self._offsets[record],
+        )
+        return tf.data.experimental.from_variant(shard, tf.TensorSpec([], tf.string)).take(1)
 
-    def recover(self, position: np.int64) -> bytes:
-        """The record at a position, or the next good one after it in file order; corrupt ones are counted."""
-        first = self._order(position)
-        for step in range(len(self._index)):
-            record = (first + step) % len(self._index)
-            try:
-                return self._checked(record)
-            except MsdaError as error:
-                name = self._index.name(record)
-                self._corrupt.add(name, str(error).removeprefix(f"{name} "))
-        raise MsdaError(f"{self._index.name(first)} is corrupt, and so is every other record of its split")
+    def recover(self, record: tf.Tensor) -> tf.Tensor:
+        """The serialized example of a record or of the next good one; an error if there are too many corrupt ones."""
+        # An assertion shows its message alone; an exception in Python would come with the tracebacks of all threads.
+        serialized, failure = tf.numpy_function(self._next_good, [record], [tf.string, tf.string])
+        with tf.control_dependencies([tf.debugging.Assert(tf.equal(failure, ""), [failure])]):
+            return tf.ensure_shape(serialized, [])
+
+    def _next_good(self, first: np.int64) -> tuple[bytes, str]:
+        try:
+            # Once the input has failed, other threads shall end at once.
+            self._corrupt.check()
+            for record in np.roll(np.arange(len(self._index)), -first):
+                try:
+                    return self._checked(record), ""
+                except MsdaError as error:
+                    name = self._index.name(record)
+                    self._corrupt.add(name, str(error).removeprefix(f"{name} "))
+        except MsdaError as error:
+            return b"", str(error)
+        return b"", f"{self._index.name(first)} is corrupt, and so is every other record of its split"
 
     def _checked(self, record: int) -> bytes:
+        """The serialized example of a record; MsdaError with the reason if it is corrupt."""
         serialized = self._index.read(record)
         try:
             example = records.from_example(serialized)
@@ -234,7 +256,8 @@ class _Reader:
 
 
 def _reason(error: tf.errors.OpError) -> str:
-    return error.message.splitlines()[0]
+    """TensorFlow's words without the names of its ops."""
+    return re.sub(r"{{.*?}} | \[Op:.*", "", error.message.splitlines()[0])
 
 
 def _open(manifest: Manifest, split: str, *, exclude_evaluation: bool = False) -> RecordIndex:
@@ -253,24 +276,25 @@ def _open(manifest: Manifest, split: str, *, exclude_evaluation: bool = False) -
     return index
 
 
-def _load(positions: tf.data.Dataset, reader: _Reader, finish: Callable, *, parallel: int | None) -> tf.data.Dataset:
-    """Reads and decodes the examples at `positions`, several at once, in order."""
+def _load(chosen: tf.data.Dataset, source: _Source, finish: Callable, *, parallel: int | None) -> tf.data.Dataset:
+    """Reads and decodes the chosen (position, record) pairs, several at once, in order."""
 
-    def loaded(read):
-        def load(position):
-            serialized = tf.ensure_shape(tf.numpy_function(read, [position], tf.string), [])
-            return finish(position, decode(serialized, labelled=reader.labelled))
+    def example(position, record):
+        def decoded(serialized):
+            return finish(position, decode(serialized, labelled=source.labelled))
 
-        return load
+        # Exactly one element: the fast path's, or if that gives none (and only then) the careful one's.
+        fast = source.read(record).map(decoded).ignore_errors()
+        careful = tf.data.Dataset.from_tensors(record).map(lambda record: decoded(source.recover(record)))
+        return fast.concatenate(careful).take(1)
 
-    def example(position):
-        # Exactly one element: the fast path's, or if that fails (and only then) the careful one's.
-        one = tf.data.Dataset.from_tensors(position)
-        fast = one.map(loaded(reader.read)).ignore_errors()
-        return fast.concatenate(one.map(loaded(reader.recover))).take(1)
+    parallel = parallel or _cores()
+    return chosen.interleave(example, cycle_length=parallel, num_parallel_calls=parallel, deterministic=True)
 
-    parallel = parallel or len(os.sched_getaffinity(0))
-    return positions.interleave(example, cycle_length=parallel, num_parallel_calls=parallel, deterministic=True)
+
+def _cores() -> int:
+    """How many CPU cores this process may use; where the system does not tell, how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _options() -> tf.data.Options:
