@@ -2,27 +2,18 @@
 
 The data set is addressed by position: the element at position p depends on the seed and p alone, so a run that
 resumes at step k opens the data set at batch k and gets what an uninterrupted run gets, without replaying anything.
-
-The fast path is a line of TensorFlow ops that fail on anything unexpected. What fails there goes once more, slowly,
-through `_Source.recover`, which finds out why, names and counts the record, and puts the next good one in its place.
 """
-
-import os
-import re
-from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
-from msda_tf.data import records
 from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.data.index import RecordIndex
+from msda_tf.data.loading import RecordSource, load
 from msda_tf.data.manifest import Manifest
 from msda_tf.data.order import shuffled_records, stream_key
-from msda_tf.errors import MsdaError, UsageError
-
-Size = tuple[int, int]
-"""(height, width) in pixels."""
+from msda_tf.data.transforms import Size, flipped, resize_image, resize_label
+from msda_tf.errors import UsageError
 
 _PREFETCHED_BATCHES = 4
 
@@ -91,8 +82,8 @@ def training_batches(
             example = flipped(example, key=[stream_key(seed, f"{stream}/flip"), position])
         return example
 
-    source = _Source(index, labelled=labelled, corrupt=corrupt or CorruptRecords(limit=10))
-    examples = _load(positions, source, finish, parallel=parallel)
+    source = RecordSource(index, labelled=labelled, corrupt=corrupt or CorruptRecords(limit=10))
+    examples = load(positions, source, finish, parallel=parallel)
     return examples.batch(share, drop_remainder=True).prefetch(_PREFETCHED_BATCHES).with_options(_options())
 
 
@@ -127,137 +118,9 @@ def evaluation_images(
     count = len(index) if limit is None else min(limit, len(index))
     positions = np.arange(count)
     chosen = tf.data.Dataset.from_tensor_slices((positions, positions * len(index) // count))
-    source = _Source(index, labelled=labelled, corrupt=corrupt or CorruptRecords(limit=0))
-    examples = _load(chosen, source, lambda position, example: example, parallel=parallel)
+    source = RecordSource(index, labelled=labelled, corrupt=corrupt or CorruptRecords(limit=0))
+    examples = load(chosen, source, lambda position, example: example, parallel=parallel)
     return examples.prefetch(_PREFETCHED_BATCHES).with_options(_options())
-
-
-def decode(serialized: tf.Tensor, *, labelled: bool) -> dict[str, tf.Tensor]:
-    """Parses and decodes one serialized example (see `records`).
-
-    Returns:
-      `image` uint8 `[H, W, 3]`, `label` uint8 `[H, W]` (only if `labelled`), `filename` string `[]`.
-
-    Raises:
-      tf.errors.InvalidArgumentError: anything about it is not as `records` says.
-    """
-    keys = {"image": "image/encoded", "filename": "image/filename"}
-    if labelled:
-        keys["label"] = "image/segmentation/class/encoded"
-    features = {key: tf.io.FixedLenFeature([], tf.string) for key in keys.values()}
-    parsed = tf.io.parse_single_example(serialized, features)
-    # decode_jpeg also decodes PNG, and alone lets one choose the exact inverse transform that other libraries use.
-    image = tf.io.decode_jpeg(parsed[keys["image"]], channels=3, dct_method="INTEGER_ACCURATE")
-    example = {"image": image, "filename": parsed[keys["filename"]]}
-    if labelled:
-        label = tf.io.decode_png(parsed[keys["label"]], channels=1)[..., 0]
-        # Palette, colour and 16-bit PNGs would decode to something, but not to what they mean.
-        depth_and_kind = tf.io.decode_raw(tf.strings.substr(parsed[keys["label"]], 24, 2), tf.uint8)
-        tf.debugging.assert_equal(depth_and_kind, tf.constant([8, 0], tf.uint8), "it is not an 8-bit greyscale PNG")
-        tf.debugging.assert_equal(tf.shape(image)[:2], tf.shape(label), "it has another size than the image")
-        example["label"] = label
-    return example
-
-
-def resize_image(image: tf.Tensor, size: Size) -> tf.Tensor:
-    """Resizes uint8 `[H, W, 3]` to uint8 `[*size, 3]`: bicubic with antialiasing.
-
-    Pillow's BICUBIC but for rounding: Pillow rounds after each axis, so that single pixels differ by a level or two.
-    """
-
-    def resized():
-        exact = tf.image.resize(image, size, "bicubic", antialias=True)
-        return tf.saturate_cast(tf.round(exact), tf.uint8)
-
-    result = tf.cond(tf.reduce_all(tf.shape(image)[:2] == size), lambda: image, resized)
-    result.set_shape([*size, 3])
-    return result
-
-
-def resize_label(label: tf.Tensor, size: Size) -> tf.Tensor:
-    """Resizes uint8 `[H, W]` to uint8 `[*size]`: nearest neighbour, identical to Pillow's."""
-
-    def resized():
-        return tf.image.resize(label[..., None], size, "nearest")[..., 0]
-
-    result = tf.cond(tf.reduce_all(tf.shape(label) == size), lambda: label, resized)
-    result.set_shape(size)
-    return result
-
-
-def flipped(example: dict[str, tf.Tensor], *, key: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Mirrors image `[H, W, 3]` and label `[H, W]` left to right, or not: the key, int64 `[2]`, tosses the coin."""
-    coin = tf.random.stateless_uniform([], key, alg="philox") < 0.5
-    maps = {name: value for name, value in example.items() if name != "filename"}
-    mirrored = tf.cond(coin, lambda: {name: tf.reverse(value, [1]) for name, value in maps.items()}, lambda: maps)
-    return {**example, **mirrored}
-
-
-class _Source:
-    """Gives serialized examples: fast and trusting, or slowly and with care."""
-
-    def __init__(self, index: RecordIndex, *, labelled: bool, corrupt: CorruptRecords):
-        self.labelled = labelled
-        self._index = index
-        self._corrupt = corrupt
-        self._paths = tf.constant([str(path) for path in index.paths])
-        self._shards = tf.constant(index.shards)
-        self._offsets = tf.constant(index.offsets)
-
-    def read(self, record: tf.Tensor) -> tf.data.Dataset:
-        """The serialized example of a record; nothing, or a tf.errors.OpError, if its shard is damaged there."""
-        shard = tf.raw_ops.TFRecordDatasetV2(
-            filenames=self._paths[self._shards[record]],
-            compression_type="",
-            buffer_size=0,
-            byte_offsets=self._offsets[record],
-        )
-        return tf.data.experimental.from_variant(shard, tf.TensorSpec([], tf.string)).take(1)
-
-    def recover(self, record: tf.Tensor) -> tf.Tensor:
-        """The serialized example of a record or of the next good one; an error if there are too many corrupt ones."""
-        # An assertion shows its message alone; an exception in Python would come with the tracebacks of all threads.
-        serialized, failure = tf.numpy_function(self._next_good, [record], [tf.string, tf.string])
-        with tf.control_dependencies([tf.debugging.Assert(tf.equal(failure, ""), [failure])]):
-            return tf.ensure_shape(serialized, [])
-
-    def _next_good(self, first: np.int64) -> tuple[bytes, str]:
-        try:
-            # Once the input has failed, other threads shall end at once.
-            self._corrupt.check()
-            for record in np.roll(np.arange(len(self._index)), -first):
-                try:
-                    return self._checked(record), ""
-                except MsdaError as error:
-                    name = self._index.name(record)
-                    self._corrupt.add(name, str(error).removeprefix(f"{name} "))
-        except MsdaError as error:
-            return b"", str(error)
-        return b"", f"{self._index.name(first)} is corrupt, and so is every other record of its split"
-
-    def _checked(self, record: int) -> bytes:
-        """The serialized example of a record; MsdaError with the reason if it is corrupt."""
-        serialized = self._index.read(record)
-        try:
-            example = records.from_example(serialized)
-        except ValueError as error:
-            raise MsdaError(f"cannot be parsed ({error})") from None
-        if self.labelled and example.label is None:
-            raise MsdaError(f"({example.filename}) has no label")
-        try:
-            tf.io.decode_image(example.image, expand_animations=False)
-        except tf.errors.InvalidArgumentError as error:
-            raise MsdaError(f"({example.filename}) has an image that cannot be decoded ({_reason(error)})") from None
-        try:
-            decode(tf.constant(serialized), labelled=self.labelled)
-        except tf.errors.InvalidArgumentError as error:
-            raise MsdaError(f"({example.filename}) has a label that does not fit ({_reason(error)})") from None
-        return serialized
-
-
-def _reason(error: tf.errors.OpError) -> str:
-    """TensorFlow's words without the names of its ops."""
-    return re.sub(r"{{.*?}} | \[Op:.*", "", error.message.splitlines()[0])
 
 
 def _open(manifest: Manifest, split: str, *, exclude_evaluation: bool = False) -> RecordIndex:
@@ -274,27 +137,6 @@ def _open(manifest: Manifest, split: str, *, exclude_evaluation: bool = False) -
         rest = " but those of its evaluation split" if exclude_evaluation else ""
         raise UsageError(f"data set {manifest.name!r} has no images in its split {split!r}{rest}")
     return index
-
-
-def _load(chosen: tf.data.Dataset, source: _Source, finish: Callable, *, parallel: int | None) -> tf.data.Dataset:
-    """Reads and decodes the chosen (position, record) pairs, several at once, in order."""
-
-    def example(position, record):
-        def decoded(serialized):
-            return finish(position, decode(serialized, labelled=source.labelled))
-
-        # Exactly one element: the fast path's, or if that gives none (and only then) the careful one's.
-        fast = source.read(record).map(decoded).ignore_errors()
-        careful = tf.data.Dataset.from_tensors(record).map(lambda record: decoded(source.recover(record)))
-        return fast.concatenate(careful).take(1)
-
-    parallel = parallel or _cores()
-    return chosen.interleave(example, cycle_length=parallel, num_parallel_calls=parallel, deterministic=True)
-
-
-def _cores() -> int:
-    """How many CPU cores this process may use; where the system does not tell, how many there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _options() -> tf.data.Options:

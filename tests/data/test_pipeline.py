@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from msda_tf.data import manifest as manifests
-from msda_tf.data import pipeline, records
+from msda_tf.data import pipeline, records, transforms
 from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.labels import CITYSCAPES_CLASSES
@@ -138,7 +138,7 @@ def test_resizing_rounds_and_clips_to_bytes():
     stripes = np.zeros((16, 16, 3), np.uint8)
     stripes[:, 8:] = 255
     # Bicubic over- and undershoots at the edge: without clipping, 8-bit numbers would wrap round.
-    result = pipeline.resize_image(tf.constant(stripes), (32, 32)).numpy()
+    result = transforms.resize_image(tf.constant(stripes), (32, 32)).numpy()
     assert result[:, :12].max() == 0 and result[:, 20:].min() == 255
 
 
