@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -55,83 +56,114 @@ class Member:
         return tf.clip_by_value(tf.round(resized), 0.0, 255.0)
 
 
+class SmallMap(NamedTuple):
+    """Scores `[B, h, w, C]`, and how they are to be up-sampled."""
+
+    maps: tf.Tensor
+    align_corners: bool
+
+
 class Inference:
     """Several branches of one or more networks, merged.
 
     Args:
       members: at least one; shown names must differ over all members.
       rule: how branches are merged (`msda_tf.evaluation.merge.RULES`).
-      merge_at: "image": for each pixel of the image; "map": on the network's small maps, which are then up-sampled.
+      merge_at: "image": for each pixel of the image; "map": on the networks' small maps, which are then up-sampled.
+      merged: names of the branches that take part in the merge; all by default.
     """
 
-    def __init__(self, members: Sequence[Member], *, rule: str = "max-logit", merge_at: str = "image"):
+    def __init__(
+        self,
+        members: Sequence[Member],
+        *,
+        rule: str = "max-logit",
+        merge_at: str = "image",
+        merged: Sequence[str] | None = None,
+    ):
         self.members, self.rule, self.merge_at = tuple(members), rule, merge_at
         names = self.branch_names
         if len(set(names)) != len(names):
             raise ValueError(f"branch names differ, not {names}")
+        self.merged = tuple(names if merged is None else merged)
 
     @property
     def branch_names(self) -> list[str]:
         """Shown names of all branches, in order."""
         return [name for member in self.members for name in member.branches]
 
-    def segment(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The merged label map.
+    def segment(self, images: tf.Tensor) -> tf.Tensor:
+        """The merged label map: of uint8 RGB images `[B, H, W, 3]` of any size, trainIds uint8 `[B, H, W]`."""
+        maps, size = self._maps(images), tf.shape(images)[1:3]
+        if self.merge_at == "map":
+            return merge.top_class(_upsample(self._merged_map(maps, self.rule), size))[1]
+        # A generator: eagerly, only one branch's large map exists at a time.
+        return merge.merge_labels((_upsample(maps[name], size) for name in self.merged), self.rule)[1]
+
+    def segment_with_confidence(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The same label map, and how sure it is.
 
         Args:
           images: uint8 `[B, H, W, 3]` RGB, any size.
 
         Returns:
-          (trainIds uint8 `[B, H, W]`, the winning score of the merge rule float32 `[B, H, W]`).
+          trainIds uint8 `[B, H, W]`, and the probability of that class float32 `[B, H, W]`, 0-1: the softmax of the
+          merged logits, or the class's share of the merged probabilities.
         """
-        size = tf.shape(images)[1:3]
+        maps, size = self._maps(images), tf.shape(images)[1:3]
         if self.merge_at == "map":
-            scores, labels = merge.top_class(
-                upsample(self._merged_map(images), size, align_corners=self._align_corners)
-            )
+            scores = _upsample(self._merged_map(maps, self.rule), size)
         else:
-            scores, labels = merge.merge_labels((maps for _, maps in self._image_logits(images, size)), self.rule)
-        return labels, scores
+            scores = merge.merge_scores((_upsample(maps[name], size) for name in self.merged), self.rule)
+        top, labels = merge.top_class(scores)
+        if self.rule == "max-logit":
+            confidence = tf.exp(top - tf.reduce_logsumexp(scores, axis=-1))
+        else:
+            confidence = top / tf.reduce_sum(scores, axis=-1)
+        return labels, confidence
 
-    def label_maps(self, images: tf.Tensor, size=None) -> dict[str, tf.Tensor]:
-        """Label maps of every branch by itself and, if there are several, of their merge under `MAX_MERGE`.
+    def label_maps(
+        self, images: tf.Tensor, size=None, rules: dict[str, tuple[str, str]] | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Label maps of every branch by itself and, if several take part in it, of their merge.
 
         Args:
           images: uint8 `[B, H, W, 3]` RGB.
           size: (H', W') of the maps: the images' own by default.
+          rules: name -> (rule, merge_at) of the merges; by default the own one under `MAX_MERGE`.
 
         Returns:
           trainIds uint8 `[B, H', W']` by name.
         """
         size = tf.shape(images)[1:3] if size is None else size
-        labels = {}
+        rules = {MAX_MERGE: (self.rule, self.merge_at)} if rules is None else rules
+        maps = self._maps(images)
+        large = {name: _upsample(value, size) for name, value in maps.items()}
+        labels = {name: merge.top_class(value)[1] for name, value in large.items()}
+        if len(self.merged) < 2:
+            return labels
+        for shown, (rule, merge_at) in rules.items():
+            if merge_at == "map":
+                _, labels[shown] = merge.top_class(_upsample(self._merged_map(maps, rule), size))
+            else:
+                _, labels[shown] = merge.merge_labels([large[name] for name in self.merged], rule)
+        return labels
 
-        def each():
-            for name, maps in self._image_logits(images, size):
-                labels[name] = merge.top_class(maps)[1]
-                yield maps
+    def _maps(self, images) -> dict[str, SmallMap]:
+        """Each branch's logits as the network gives them."""
+        return {
+            name: SmallMap(maps, member.align_corners)
+            for member in self.members
+            for name, maps in member.logits(images).items()
+        }
 
-        if self.merge_at == "map":
-            merged = upsample(self._merged_map(images), size, align_corners=self._align_corners)
-            _, result = merge.top_class(merged)
-            for _ in each():
-                pass
-        else:
-            _, result = merge.merge_labels(each(), self.rule)
-        return labels if len(labels) == 1 else {**labels, MAX_MERGE: result}
-
-    @property
-    def _align_corners(self):
-        return self.members[0].align_corners
-
-    def _image_logits(self, images, size):
-        for member in self.members:
-            for name, maps in member.logits(images).items():
-                yield name, upsample(maps, size, align_corners=member.align_corners)
-
-    def _merged_map(self, images):
-        maps = [maps for member in self.members for maps in member.logits(images).values()]
+    def _merged_map(self, maps, rule) -> SmallMap:
+        first = maps[self.merged[0]]
         # Networks that see images of different sizes have maps of different sizes: they meet at the first one's.
-        size = tf.shape(maps[0])[1:3]
-        same = [maps[0], *(upsample(other, size, align_corners=self._align_corners) for other in maps[1:])]
-        return merge.merge_scores(same, self.rule)
+        size = tf.shape(first.maps)[1:3]
+        others = [_upsample(maps[name], size) for name in self.merged[1:]]
+        return SmallMap(merge.merge_scores([first.maps, *others], rule), first.align_corners)
+
+
+def _upsample(small: SmallMap, size) -> tf.Tensor:
+    return upsample(small.maps, size, align_corners=small.align_corners)

@@ -1,0 +1,80 @@
+"""`msda-tf evaluate`."""
+
+import pathlib
+
+import click
+from rich.console import Console
+
+from msda_tf.cli.progress import counting
+from msda_tf.evaluation.protocol import SUBSET_RULES, subset
+
+MERGES = ("max-logit", "max-probability", "mean-probability", "all")
+
+
+@click.command(context_settings={"max_content_width": 110})
+@click.option(
+    "--run",
+    "directories",
+    multiple=True,
+    required=True,
+    type=click.Path(path_type=pathlib.Path),
+    help="Run directory; several are merged.",
+)
+@click.option(
+    "--data", type=click.Path(path_type=pathlib.Path), help="Folder that prepare wrote.  [default: the run's]"
+)
+@click.option("--split", help="Split of the target.  [default: its test split]")
+@click.option("--limit", type=click.IntRange(1), help="Score at most this many images, spread over the split.")
+@click.option("--merge", type=click.Choice(MERGES), help="Rule of Max Merge; all compares every one.  [default: run's]")
+@click.option(
+    "--protocol",
+    default="all",
+    help="Classes to average over: 19, 16, 13, all, or names separated by commas.  [default: all]",
+)
+@click.option(
+    "--subset-rule",
+    type=click.Choice(SUBSET_RULES),
+    default="mean-of-ious",
+    show_default=True,
+    help="With fewer classes: the mean of their IoUs, or ignore the pixels of the others.",
+)
+@click.option("--select", type=click.Choice(["last", "best"]), help="Checkpoint to use.  [default: the run's]")
+@click.option("--pictures", "panels", type=click.IntRange(0), default=0, help="Write this many panels to RUN/pictures.")
+@click.option(
+    "--json",
+    "output",
+    type=click.Path(path_type=pathlib.Path, dir_okay=False),
+    help="Where to write the metrics.  [default: metrics.json in the first run]",
+)
+def command(directories, protocol, subset_rule, **options):
+    """Score every branch and Max Merge on the target's labelled images.
+
+    S-All of a run without adaptation is shown as No Adapt and is not merged.
+
+    \b
+    Examples:
+      msda-tf evaluate --run runs/cityscapes
+      msda-tf evaluate --run runs/cityscapes --run runs/cityscapes-no-adapt      the paper's whole row
+      msda-tf evaluate --run runs/cityscapes --merge all --pictures 10
+      msda-tf evaluate --run runs/synthia --protocol 16
+    """
+    from msda_tf import evaluate, runs
+
+    names = subset(protocol, runs.read(directories[0]).classes)
+    console = Console()
+    with counting(console, "evaluating") as progress:
+        evaluation = evaluate.evaluate(directories, on_progress=progress, **options)
+    show(evaluation, console, names=names, rule=subset_rule)
+    click.echo(f"Metrics: {options['output'] or directories[0] / 'metrics.json'}")
+    if evaluation.pictures:
+        click.echo(f"Pictures: {len(evaluation.pictures)} panels in {evaluation.pictures[0].parent}")
+
+
+def show(evaluation, console: Console, *, names=None, rule="mean-of-ious") -> None:
+    """Prints the tables of an `msda_tf.evaluate.Evaluation`."""
+    from msda_tf import evaluate
+    from msda_tf.evaluation import tables
+
+    for grid in evaluate.grids(evaluation, names=names, rule=rule):
+        tables.show(grid, console)
+        console.print()

@@ -1,0 +1,27 @@
+"""Progress of a command that works through a known number of images."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+@contextlib.contextmanager
+def counting(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
+    """Yields a function of (done, count): it shows a bar on a terminal, and a line every tenth of the way elsewhere."""
+    if not console.is_terminal:
+        shown = -1
+
+        def report(done, count):
+            nonlocal shown
+            if count and done * 10 // count != shown:
+                shown = done * 10 // count
+                console.print(f"{what}: {done} of {count} images", highlight=False)
+
+        yield report
+        return
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("left"), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, count: progress.update(task, completed=done, total=count)

@@ -1,0 +1,252 @@
+"""Scores runs on the target's labelled images: one pass over a split for all branches and merges."""
+
+import concurrent.futures
+import pathlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from msda_tf import trained
+from msda_tf.data import manifest as manifests
+from msda_tf.data import pipeline
+from msda_tf.data.corrupt import CorruptRecords
+from msda_tf.data.manifest import Manifest
+from msda_tf.errors import MsdaError, UsageError
+from msda_tf.evaluation import confusion, metrics, pictures, protocol, tables
+from msda_tf.evaluation.merge import RULES
+from msda_tf.evaluation.metrics import Metrics
+from msda_tf.inference import MAX_MERGE
+from msda_tf.trained import Trained
+
+ALL_RULES: dict[str, tuple[str, str]] = {
+    MAX_MERGE: ("max-logit", "image"),
+    "Max Probability": ("max-probability", "image"),
+    "Mean Probability": ("mean-probability", "image"),
+    "Max Merge at map": ("max-logit", "map"),
+    "Max Probability at map": ("max-probability", "map"),
+    "Mean Probability at map": ("mean-probability", "map"),
+}
+"""Name -> (rule, merge_at) of every way to merge: the first is the paper's."""
+
+# Small images share a call where a device is faster with them.
+_BATCH_PIXELS = 1 << 20
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` found.
+
+    Attributes:
+      metrics: the confusion matrix of each branch and merge.
+      trained: the networks.
+      rules: name -> (rule, merge_at) of each merge among `metrics.matrices`.
+      pictures: the panels that were written.
+    """
+
+    metrics: Metrics
+    trained: Trained
+    rules: dict[str, tuple[str, str]]
+    pictures: tuple[pathlib.Path, ...]
+
+
+def evaluate(
+    directories: Sequence[str | pathlib.Path],
+    *,
+    data: str | pathlib.Path | None = None,
+    split: str | None = None,
+    limit: int | None = None,
+    merge: str | None = None,
+    select: str | None = None,
+    panels: int = 0,
+    output: str | pathlib.Path | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, count: None,
+) -> Evaluation:
+    """Scores runs, and writes `metrics.json` and panels into the first run's directory.
+
+    Args:
+      directories: run directories; all branches of those with adaptation are merged.
+      data: the folder of prepared data sets; the first run's own by default.
+      split: of the target; the one that the data set is evaluated on by default.
+      limit: at most this many images, evenly spread over the split.
+      merge: one of `RULES`, or "all" for every rule, on the image and on the networks' maps; the runs' own by default.
+      select: "last" or "best" checkpoint; each run's own choice by default.
+      panels: number of images, evenly spread over those scored, of which a panel is written to `pictures/`.
+      output: where `metrics.json` is written instead.
+      on_progress: called with (images done, number of images).
+
+    Raises:
+      UsageError: see `trained.load`; or the target is not prepared, has other classes, or no labels.
+      MsdaError: the data or a checkpoint is damaged, or the device's memory is too small.
+    """
+    networks = trained.load(directories, merge=None if merge == "all" else merge, select=select)
+    run = networks.runs[0]
+    manifest = manifests.find(run.config.data if data is None else data, networks.target)
+    split = _check(manifest, split, networks)
+    inference = networks.inference
+    rules = {MAX_MERGE: (inference.rule, inference.merge_at)}
+    if merge == "all":
+        rules = ALL_RULES
+    count = manifest.splits[split].examples if limit is None else min(limit, manifest.splits[split].examples)
+    panels = min(panels, count)
+    draw = _Panels(run.directory / "pictures", networks, {index * count // panels for index in range(panels)})
+
+    label_maps = tf.function(
+        lambda images: inference.label_maps(images, rules=rules),
+        input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)],
+        autograph=False,
+    )
+    tally = _Tally(networks, draw, shown={MAX_MERGE, *inference.branch_names})
+    corrupt = CorruptRecords(limit=0)
+    images = pipeline.evaluation_images(manifest, split, limit=limit, corrupt=corrupt)
+    # Counting overlaps with the networks' next batch.
+    with corrupt.raising(), concurrent.futures.ThreadPoolExecutor(1) as counter:
+        counting = counter.submit(lambda: None)
+        try:
+            for examples in _batches(images):
+                maps = label_maps(tf.stack([example["image"] for example in examples]))
+                counting.result()
+                on_progress(tally.images, count)
+                counting = counter.submit(tally.add, examples, maps)
+            counting.result()
+        except tf.errors.ResourceExhaustedError as error:
+            raise MsdaError(
+                f"out of memory while scoring images of {manifest.width}x{manifest.height} "
+                f"({error.message.splitlines()[0][:120]}): evaluate fewer runs at once"
+            ) from None
+    on_progress(tally.images, count)
+    matrices = tally.matrices
+    result = Metrics(networks.target, split, count, networks.classes.names, matrices)
+    metrics.write(result, pathlib.Path(output) if output else run.directory / metrics.FILE_NAME)
+    merges = {name: rule for name, rule in rules.items() if name in matrices}
+    return Evaluation(result, networks, merges, tuple(draw.written))
+
+
+def grids(
+    evaluation: Evaluation, *, names: tuple[str, ...] | None = None, rule: str = "mean-of-ious"
+) -> list[tables.Grid]:
+    """The paper's Table 1 row and Table 2 rows, and a table of the merge rules if there are several.
+
+    Args:
+      evaluation: of `evaluate`.
+      names: the classes to average over; all by default.
+      rule: for a subset, one of `msda_tf.evaluation.protocol.SUBSET_RULES`.
+    """
+    found, networks = evaluation.metrics, evaluation.trained
+    classes = networks.classes
+    where = f"{found.target}, {found.split}, {found.images} images"
+    columns = {n: m for n, m in found.matrices.items() if n not in evaluation.rules or n == MAX_MERGE}
+    means = tables.mean_iou_table(columns, classes, title=f"Mean IoU on {where}", names=names, rule=rule)
+    notes = (*means.notes, *legend(evaluation), *networks.notes())
+    result = [
+        tables.Grid(means.title, means.columns, means.rows, notes),
+        tables.class_iou_table(columns, classes, title=f"IoU of each class on {where}"),
+    ]
+    if len(evaluation.rules) > 1:
+        result.append(_merge_table(evaluation, f"Merge rules: {means.rows[0][0]}, on {where}", names, rule))
+    return result
+
+
+def _merge_table(evaluation: Evaluation, title: str, names, rule) -> tables.Grid:
+    """One row for each merge rule, one column for each place to merge at."""
+    scores = {
+        key: 100 * protocol.score(evaluation.metrics.matrices[name], evaluation.trained.classes, names, rule).miou_all
+        for name, key in evaluation.rules.items()
+    }
+    rows = tuple((each, (scores[each, "image"], scores[each, "map"])) for each in RULES)
+    notes = ("map: merged on the networks' small maps, then up-sampled; max-logit on the image is the paper's",)
+    return tables.Grid(title, ("image", "map"), rows, notes)
+
+
+def legend(evaluation: Evaluation) -> list[str]:
+    """What each column of the tables is, one sentence for each."""
+    networks = evaluation.trained
+    lines = [f"{name}: trained on {sources}" for name, sources in networks.training_sets.items()]
+    if MAX_MERGE in evaluation.rules:
+        rule, merge_at = evaluation.rules[MAX_MERGE]
+        where = "for each pixel of the image" if merge_at == "image" else "on the networks' maps, then up-sampled"
+        lines.append(f"{MAX_MERGE}: {rule} of {', '.join(networks.inference.merged)}, {where}")
+    return lines
+
+
+def _check(manifest: Manifest, split: str | None, networks: Trained) -> str:
+    """The split to score; refuses data that these networks cannot be scored on."""
+    if manifest.classes.names != networks.classes.names:
+        raise UsageError(
+            f"data set {manifest.name!r} has {len(manifest.classes)} classes and the run {len(networks.classes)}, or "
+            "they are named differently: evaluate on the data that the run was trained for (--data)"
+        )
+    if split is None and manifest.evaluation_split is None:
+        raise UsageError(f"data set {manifest.name!r} has no labelled images: there is nothing to score against")
+    split = split or manifest.evaluation_split
+    if split in manifest.splits and not manifest.splits[split].labelled:
+        labelled = [name for name, value in manifest.splits.items() if value.labelled]
+        raise UsageError(
+            f"split {split!r} of {manifest.name!r} has no labels to score against; labelled: {', '.join(labelled)}"
+        )
+    return split
+
+
+def _batches(examples: Iterable[dict]) -> Iterator[list[dict]]:
+    """Runs of consecutive images of one size; single images on a CPU, which gains nothing from batches."""
+    on_gpu = bool(tf.config.list_logical_devices("GPU"))
+    batch: list[dict] = []
+    for example in examples:
+        shape = example["image"].shape
+        full = not on_gpu or (len(batch) + 1) * shape[0] * shape[1] > _BATCH_PIXELS
+        if batch and (full or batch[0]["image"].shape != shape):
+            yield batch
+            batch = []
+        batch.append(example)
+    if batch:
+        yield batch
+
+
+class _Tally:
+    """Adds up confusion matrices, and draws panels of some images.
+
+    Args:
+      networks: whose label maps come.
+      draw: draws the panels.
+      shown: names of the label maps that panels show.
+    """
+
+    def __init__(self, networks: Trained, draw: "_Panels", *, shown: set[str]):
+        self.matrices: dict[str, np.ndarray] = {}
+        self.images = 0
+        self._classes, self._draw, self._shown = len(networks.classes), draw, shown
+
+    def add(self, examples: list[dict], maps: dict[str, tf.Tensor]) -> None:
+        """Counts the label maps `{name: uint8 [B, H, W]}` of B examples."""
+        maps = {name: value.numpy() for name, value in maps.items()}
+        for index, example in enumerate(examples):
+            label, name = example["label"].numpy(), example["filename"].numpy().decode()
+            for branch, predictions in maps.items():
+                counts = confusion.confusion_matrix(label, predictions[index], classes=self._classes, name=name)
+                self.matrices[branch] = self.matrices.get(branch, 0) + counts
+            self._draw(self.images, example, {b: value[index] for b, value in maps.items() if b in self._shown})
+            self.images += 1
+
+
+class _Panels:
+    """Writes the panels of some images."""
+
+    def __init__(self, directory: pathlib.Path, networks: Trained, chosen: set[int]):
+        self.written: list[pathlib.Path] = []
+        self._directory, self._networks, self._chosen = directory, networks, chosen
+        if chosen:
+            directory.mkdir(exist_ok=True)
+
+    def __call__(self, number: int, example: dict, maps: dict[str, np.ndarray]) -> None:
+        if number not in self._chosen:
+            return
+        named = {"Ground truth": example["label"].numpy()}
+        for branch, labels in maps.items():
+            sources = self._networks.training_sets.get(branch)
+            named[f"{branch}: {sources}" if sources else branch] = labels
+        picture = pictures.panel(example["image"].numpy(), named, self._networks.classes)
+        stem = pathlib.PurePosixPath(example["filename"].numpy().decode()).stem
+        path = self._directory / f"{number:05d}-{stem}.png"
+        pictures.write_png(path, picture)
+        self.written.append(path)

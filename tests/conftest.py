@@ -1,0 +1,28 @@
+"""Fixtures that several test modules share."""
+
+import prepared
+import pytest
+
+from msda_tf import config as configuration
+from msda_tf import train
+
+
+@pytest.fixture(scope="session")
+def prepared_data(tmp_path_factory):
+    """A folder of three small prepared data sets with a gap between them: gta5, synthia and cityscapes."""
+    data = tmp_path_factory.mktemp("data")
+    for seed, (name, shift) in enumerate({"gta5": 0.0, "synthia": 40.0, "cityscapes": -30.0}.items()):
+        prepared.write(data, name, shift=shift, seed=seed)
+    return data
+
+
+@pytest.fixture(scope="session")
+def trained_run(prepared_data, tmp_path_factory):
+    """A run of the tiny network, layout separate, two sources, ten steps, evaluated (so that it has a best checkpoint).
+
+    Shared: tests must not change its folder, except for what evaluation and reports write.
+    """
+    settings = {"target": "cityscapes", "data": str(prepared_data), "steps": 10}
+    settings |= {"evaluate_every": 10, "evaluate_images": 2}
+    config, _ = configuration.resolve(preset="tiny", settings=settings)
+    return train.train(config, tmp_path_factory.mktemp("runs") / "adapted")
