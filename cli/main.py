@@ -13,6 +13,7 @@ from msda_tf.errors import MsdaError
 # its help, because TensorFlow takes seconds to load and `msda-tf --help` should not.
 COMMANDS = {
     "prepare": "Convert a raw data set to TFRecord shards.",
+    "inspect": "Look at a prepared data set: figures, class histogram, images with labels.",
     "train": "Train on labelled sources and an unlabelled target.",
     "evaluate": "Score a run on the target's labelled images.",
     "predict": "Segment images with a trained run.",

@@ -227,12 +227,12 @@ def _manifest(
     empty = [split for split, members in of_split.items() if not members]
     if empty:
         raise MsdaError(f"split {empty[0]} of {raw.root} has no usable frame: see {begun.directory / scan.REPORT}")
-    sizes = Counter()
-    for members in of_split.values():
-        for result in members:
-            sizes.update(result.sizes)
-    # The most frequent size; of equally frequent ones the first in order, whatever order they were counted in.
-    height, width = map(int, min(sizes, key=lambda size: (-sizes[size], size)).split("x"))
+    counted = Counter()
+    for result in results:
+        counted.update(result.sizes)
+    # The most frequent first; of equally frequent ones the first in order, whatever order they were counted in.
+    sizes = dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
+    width, height = map(int, next(iter(sizes)).split("x"))
     training = of_split[raw.training_split]
     pixels = sum(result.pixels for result in training)
     labelled = {part.name: part.labelled for part in raw.parts}
@@ -254,5 +254,5 @@ def _manifest(
         },
         training_split=raw.training_split,
         evaluation_split=raw.evaluation_split,
-        options=describe(begun, rejected=len(rejected), excluded=excluded),
+        options=describe(begun, sizes=sizes, rejected=len(rejected), excluded=excluded),
     )

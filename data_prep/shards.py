@@ -19,7 +19,7 @@ from msda_tf.data_prep.images import Storage
 
 SHARD_BYTES = 128 * 2**20
 SHARD_FRAMES = 256
-_FORMAT = 1  # part of every fingerprint: raise it when the same frames would give other bytes
+_FORMAT = 2  # part of every fingerprint: raise it when the same frames would give other bytes
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Result:
       file, examples, bytes, sha256: as in `msda_tf.data.manifest.Shard`.
       rgb_sum, pixels: sum of the stored images' pixels per channel, and their number.
       class_pixels, ignored_pixels: label pixels per class, and of no class.
-      sizes: "<height>x<width>" -> number of images.
+      sizes: "<width>x<height>" -> number of images.
       rejected: frames that turned out bad when they were decoded; they are not in the shard.
     """
 
@@ -147,7 +147,7 @@ def write(
             size += len(framed)
             rgb_sum += stored.rgb_sum
             pixels += stored.height * stored.width
-            sizes[f"{stored.height}x{stored.width}"] += 1
+            sizes[f"{stored.width}x{stored.height}"] += 1
             if label is not None:
                 counts, of_no_class = label_images.class_counts(label, len(raw.classes))
                 class_pixels += counts

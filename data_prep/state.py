@@ -18,7 +18,7 @@ _SHARD = re.compile(r"\w+-\d{5}-of-\d{5}\.tfrecord")
 _NOTE = re.compile(r"\.(\w+-\d{5}-of-\d{5}\.tfrecord)\.json")
 _HALF_WRITTEN = re.compile(r"\..+\.\d+\.part")  # by msda_tf.files.replacing, in a process that was killed
 
-_ORIGIN = {"raw", "input_sha256", "excluded", "rejected"}  # in dataset.json beside the options
+_ORIGIN = {"raw", "input_sha256", "sizes", "excluded", "rejected"}  # in dataset.json beside the options
 
 
 def options_of(raw: RawDataset, storage: Storage) -> dict:
@@ -123,12 +123,13 @@ class Begun:
                 file.unlink()
 
 
-def describe(begun: Begun, *, rejected: int, excluded: list[str]) -> dict:
-    """The options and the origin of the data, for dataset.json."""
+def describe(begun: Begun, *, sizes: dict[str, int], rejected: int, excluded: list[str]) -> dict:
+    """The options and what came of them, for dataset.json; `sizes` are "<width>x<height>" -> number of images."""
     return {
         **begun.options,
         "raw": str(begun.raw.root.resolve()),
         "input_sha256": begun.input_digest(),
+        "sizes": sizes,
         "excluded": excluded,
         "rejected": rejected,
     }
