@@ -74,6 +74,7 @@ class Crowd:
       persons, parked_cycles: mean number on each sidewalk.
       riders: mean number at each edge of the road.
       trees, lamps, lights, signs: mean number on each sidewalk.
+      masts: probability that a traffic light also hangs on an arm over the road.
       litter: mean number of bins and boxes on each sidewalk.
     """
 
@@ -87,6 +88,7 @@ class Crowd:
     trees: float
     lamps: float
     lights: float
+    masts: float
     signs: float
     litter: float
 
