@@ -12,14 +12,14 @@ import struct
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import google_crc32c
 import numpy as np
 
 from msda_tf.data.manifest import Shard
+from msda_tf.data.tfrecord import masked_crc
 from msda_tf.errors import MsdaError
 
-_HEADER = struct.Struct("<QI")
-_FOOTER = struct.Struct("<I")
+_HEADER = struct.Struct("<Q4s")
+_FOOTER_SIZE = 4
 
 
 class RecordIndex:
@@ -67,13 +67,13 @@ class RecordIndex:
         start, length = int(self.offsets[record]) + _HEADER.size, int(self._lengths[record])
         try:
             with open(self.paths[self.shards[record]], "rb", buffering=0) as file:
-                data = os.pread(file.fileno(), length + _FOOTER.size, start)
+                data = os.pread(file.fileno(), length + _FOOTER_SIZE, start)
         except OSError as error:
             raise MsdaError(f"{self.name(record)} cannot be read ({error.strerror})") from None
-        if len(data) != length + _FOOTER.size:
+        if len(data) != length + _FOOTER_SIZE:
             raise MsdaError(f"{self.name(record)} is cut off: the file is shorter than when it was opened")
         payload = data[:length]
-        if _masked_crc(payload) != _FOOTER.unpack_from(data, length)[0]:
+        if masked_crc(payload) != data[length:]:
             raise MsdaError(f"{self.name(record)} is damaged (wrong checksum)")
         return payload
 
@@ -91,11 +91,11 @@ def _scan(path: pathlib.Path, shard: Shard) -> tuple[np.ndarray, np.ndarray]:
                 if len(header) < _HEADER.size:
                     raise MsdaError(f"{path} is truncated in record {len(offsets)}: {again}")
                 length, crc = _HEADER.unpack(header)
-                if _masked_crc(header[:8]) != crc:
+                if masked_crc(header[:8]) != crc:
                     raise MsdaError(f"{path} is damaged at record {len(offsets)}, where a length is due: {again}")
                 offsets.append(position)
                 lengths.append(length)
-                position += _HEADER.size + length + _FOOTER.size
+                position += _HEADER.size + length + _FOOTER_SIZE
                 if position > size:
                     raise MsdaError(f"{path} is truncated in record {len(offsets) - 1}: {again}")
     except FileNotFoundError:
@@ -108,9 +108,3 @@ def _scan(path: pathlib.Path, shard: Shard) -> tuple[np.ndarray, np.ndarray]:
             f" {shard.bytes}: {again}"
         )
     return np.asarray(offsets, np.int64), np.asarray(lengths, np.int64)
-
-
-def _masked_crc(data: bytes) -> int:
-    """CRC-32C, rotated and offset as TFRecord files store it."""
-    crc = google_crc32c.value(data)
-    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF

@@ -13,7 +13,8 @@ _LENGTH = struct.Struct("<Q")
 _CHECKSUM = struct.Struct("<I")
 
 
-def _masked_crc(data: bytes) -> bytes:
+def masked_crc(data: bytes) -> bytes:
+    """The checksum of `data` as the file holds it: CRC-32C, rotated and offset, in 4 bytes."""
     crc = google_crc32c.value(data)
     return _CHECKSUM.pack(((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
@@ -21,7 +22,7 @@ def _masked_crc(data: bytes) -> bytes:
 def frame(data: bytes) -> bytes:
     """`data` as one record of a TFRecord file; a file is its records one after the other."""
     length = _LENGTH.pack(len(data))
-    return b"".join((length, _masked_crc(length), data, _masked_crc(data)))
+    return b"".join((length, masked_crc(length), data, masked_crc(data)))
 
 
 def read(path: pathlib.Path) -> Iterator[bytes]:
@@ -34,11 +35,11 @@ def read(path: pathlib.Path) -> Iterator[bytes]:
         position = 0
         while head := file.read(_LENGTH.size + _CHECKSUM.size):
             length = head[: _LENGTH.size]
-            if head[_LENGTH.size :] != _masked_crc(length):
+            if head[_LENGTH.size :] != masked_crc(length):
                 raise ValueError(f"damaged record at byte {position}: the checksum of its length does not fit")
             (size,) = _LENGTH.unpack(length)
             data = file.read(size)
-            if len(data) < size or file.read(_CHECKSUM.size) != _masked_crc(data):
+            if len(data) < size or file.read(_CHECKSUM.size) != masked_crc(data):
                 raise ValueError(f"damaged record at byte {position}: the checksum of its data does not fit")
             yield data
             position = file.tell()
