@@ -140,8 +140,8 @@ class FrozenBatchNorm(keras.layers.Layer):
         return x * tf.cast(scale, x.dtype) + tf.cast(shift, x.dtype)
 
     def _batch_statistics(self, x):
-        mean, variance = tf.nn.moments(tf.cast(x, tf.float32), [0, 1, 2])
-        count = tf.cast(tf.size(x) // tf.shape(x)[-1], tf.float32)
+        mean, variance = tf.nn.moments(tf.cast(x, self.variable_dtype), [0, 1, 2])
+        count = tf.cast(tf.size(x) // tf.shape(x)[-1], self.variable_dtype)
         # Torch normalises with the biased variance and stores the unbiased one.
         unbiased = variance * count / tf.maximum(count - 1, 1)
         self.moving_mean.assign(self.momentum * self.moving_mean + (1 - self.momentum) * mean)
