@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from msda_tf import config as configuration
-from msda_tf.errors import UsageError
+from msda_tf.data import manifest as manifests
+from msda_tf.errors import MsdaError, UsageError
 from msda_tf.presets import PRESETS
 
 
@@ -23,7 +24,7 @@ from msda_tf.presets import PRESETS
 )
 @click.option("--layout", type=click.Choice(["separate", "joint", "sources", "s-all"]), help="Networks to train.")
 @click.option("--no-adapt", is_flag=True, help="Without adversarial terms: the paper's No Adapt column (layout s-all).")
-@click.option("--preset", default=None, help=f"Starting point: {', '.join(PRESETS)}.  [default: paper]")
+@click.option("--preset", help=f"Starting point: {', '.join(PRESETS)}.  [default: paper; tiny for miniature data]")
 @click.option("--config", "file", type=click.Path(path_type=pathlib.Path), help="YAML file of settings.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting; may be given several times.")
 @click.option("--steps", type=int, help="Training steps of each network.")
@@ -44,8 +45,12 @@ def command(directory, file, settings, preset, restart, yes, print_config, no_ad
       msda-tf train --target cityscapes --no-adapt          its No Adapt column
       msda-tf train --target mycity --sources gta5,mytown   your own data
       msda-tf train --preset adaptsegnet --target cityscapes --sources gta5
-      msda-tf train --data data-miniature --target synthia --preset tiny
+      msda-tf train --data data-miniature --target synthia
     """
+    if preset is None and (preset := default_preset(file, settings, options)) != "paper":
+        click.echo(
+            f"The data is miniature: training the network of --preset {preset} (--preset paper for the full one)."
+        )
     config, origins = resolve(preset=preset, file=file, settings=settings, no_adapt=no_adapt, options=options)
     console = Console()
     if print_config:
@@ -67,6 +72,16 @@ def command(directory, file, settings, preset, restart, yes, print_config, no_ad
     console.print(f"Next: msda-tf evaluate --run {directory}    or: tensorboard --logdir {directory}", highlight=False)
 
 
+def default_preset(file, settings, options) -> str:
+    """The paper's; for generated scenes of 128 pixels' height the one that fits them."""
+    config, _ = resolve(preset="paper", file=file, settings=settings, no_adapt=False, options=options)
+    try:
+        target = manifests.read(pathlib.Path(config.data) / config.target)
+    except MsdaError:
+        return "paper"  # train says what is wrong with the data
+    return "tiny" if target.options.get("miniature") else "paper"
+
+
 def resolve(*, preset, file, settings, no_adapt, options):
     """The configuration and the origin of its values from command-line options (None where not given)."""
     given = {key: value for key, value in options.items() if value is not None}
@@ -78,7 +93,7 @@ def resolve(*, preset, file, settings, no_adapt, options):
     if no_adapt:
         # No Adapt is the pooled branch: the others are not part of the paper's table.
         given = {"adapt": False, "layout": "s-all", **given}
-    return configuration.resolve(preset=preset or "paper", file=file, settings=given)
+    return configuration.resolve(preset=preset, file=file, settings=given)
 
 
 def show_config(config, origins) -> None:

@@ -1,5 +1,6 @@
 """Raw miniature data sets, generated where they are missing and looked through, ready for conversion."""
 
+import dataclasses
 import json
 import pathlib
 import shutil
@@ -9,6 +10,9 @@ from msda_tf.data_prep import cityscapes, gta5, lock, miniature, synthia
 from msda_tf.data_prep.convert import Progress
 from msda_tf.data_prep.frames import RawDataset
 from msda_tf.errors import UsageError
+
+GENERATED = "miniature"
+"""The option in dataset.json that marks a generated data set."""
 
 _MARK = "miniature.json"  # in a raw folder: how it was drawn
 
@@ -51,11 +55,13 @@ def find(
                 _check(raw, wanted)
             else:
                 _draw(raw, wanted, workers=workers, progress=progress)
-    return {
+    found = {
         "gta5": gta5.find(folder / "gta5", test_frames=test),
         "synthia": synthia.find(folder / "synthia", test_frames=test),
         "cityscapes": cityscapes.find(folder / "cityscapes"),
     }
+    # Tells train, and whoever reads dataset.json, that these are not the real ones.
+    return {name: dataclasses.replace(raw, rules={**raw.rules, GENERATED: True}) for name, raw in found.items()}
 
 
 def _draw(raw: pathlib.Path, wanted: dict, *, workers: int | None, progress: Progress | None) -> None:

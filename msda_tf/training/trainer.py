@@ -132,6 +132,8 @@ class Trainer:
 
     def _loop(self, step: int) -> dict[str, float]:
         schedule, task = self.schedule, self.task
+        if step == 0 and schedule.evaluate_every:
+            self._evaluate(0)  # what an untrained network scores: where the curve starts
         batches = task.batches(step)
         pending: list[tuple[int, Any, dict]] = []
         metrics: dict[str, float] = {}

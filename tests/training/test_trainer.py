@@ -141,7 +141,7 @@ def test_a_diverged_step_never_becomes_a_checkpoint(tmp_path):
 
 
 def test_the_last_and_the_best_checkpoints_are_kept(tmp_path):
-    task = Walk(scores=[0.3, 0.5, 0.4, 0.2, 0.1])
+    task = Walk(scores=[0.9, 0.3, 0.5, 0.4, 0.2, 0.1])  # the untrained network's score comes first and selects nothing
     trainer(tmp_path, task, evaluate_every=5).run()
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     assert checkpoints.steps() == [10, 20, 23]
@@ -149,7 +149,7 @@ def test_the_last_and_the_best_checkpoints_are_kept(tmp_path):
 
 
 def test_the_best_score_survives_a_restart(tmp_path):
-    trainer(tmp_path, Walk(scores=[0.5, 0.4]), steps=10, evaluate_every=5).run()
+    trainer(tmp_path, Walk(scores=[0.1, 0.5, 0.4]), steps=10, evaluate_every=5).run()
     trainer(tmp_path, Walk(scores=[0.45, 0.3]), steps=20, evaluate_every=5).run()
     assert Checkpoints(tmp_path / "checkpoints").best() == 5
 
