@@ -119,14 +119,14 @@ GTA5 = Style(
 )  # fmt: skip
 
 SYNTHIA = Style(
-    viewpoint=Viewpoint(field_of_view=72, height=(1.9, 4.4), pitch=(2, 15), yaw=20, roll=1.5, sway=1.6),
+    viewpoint=Viewpoint(field_of_view=72, height=(1.9, 4.4), pitch=(2, 15), yaw=20, roll=1.5, sway=2.6),
     layout=Layout(
         lanes=(1, 1, 1, 2),
-        lane_width=3.1,
-        parking=0.22,
+        lane_width=3.0,
+        parking=0.15,
         verge=0.0,
         verge_width=(0, 0),
-        sidewalk_width=(5.5, 10.0),
+        sidewalk_width=(6.5, 11.0),
         bend=5e-4,
         junction=0.6,
         lots={"building": 0.66, "wall": 0.12, "fence": 0.14, "park": 0.08},
@@ -243,11 +243,11 @@ CITYSCAPES = Style(
     viewpoint=Viewpoint(field_of_view=50, height=(1.2, 1.35), pitch=(1.0, 3.0), yaw=3, roll=0.6, sway=0.4),
     layout=Layout(
         lanes=(1, 1, 2),
-        lane_width=3.1,
-        parking=0.35,
+        lane_width=3.4,
+        parking=0.28,
         verge=0.35,
         verge_width=(0.8, 2.5),
-        sidewalk_width=(2.6, 4.6),
+        sidewalk_width=(3.2, 5.2),
         bend=1e-3,
         junction=0.45,
         lots={"building": 0.54, "wall": 0.14, "fence": 0.17, "park": 0.15},
@@ -256,8 +256,8 @@ CITYSCAPES = Style(
     ),
     crowd=Crowd(
         traffic={"car": 0.66, "truck": 0.07, "bus": 0.08, "train": 0.07, "motorcycle": 0.05, "bicycle": 0.06},
-        spacing=(10, 36),
-        parked=0.75,
+        spacing=(12, 42),
+        parked=0.65,
         leading=0.35,
         persons=3.0,
         riders=0.5,

@@ -143,7 +143,9 @@ def _trees_behind(canvas: Canvas, lot: Lot, style: Style, mood: Mood, rng: np.ra
         shape = pick(rng, shapes)
         size = tree_size(shape, rng)
         s = lot.side * (lot.edge + float(rng.uniform(1.5, 14)) + size[2] / 2)
-        draw_tree(canvas, (canvas.camera.street(s, z)[0], 0.0, z), shape, size, mood, rng)
+        foot = (canvas.camera.street(s, z)[0], 0.0, z)
+        if canvas.in_sight(foot, size[2]):
+            draw_tree(canvas, foot, shape, size, mood, rng)
 
 
 def _wall(canvas: Canvas, lot: Lot, style: Style, mood: Mood, rng: np.random.Generator) -> None:

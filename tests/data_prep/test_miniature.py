@@ -195,7 +195,7 @@ def test_class_statistics_differ_as_the_originals_do(forty):
     for other in ("gta5", "cityscapes"):
         assert share["synthia"][Kind.SIDEWALK] > 2 * share[other][Kind.SIDEWALK]
         assert share["synthia"][Kind.PERSON] > 2 * share[other][Kind.PERSON]
-        assert share[other][Kind.ROAD] > share["synthia"][Kind.ROAD]
+        assert share[other][Kind.ROAD] > 0.9 * share["synthia"][Kind.ROAD]
     assert share["cityscapes"][Kind.EGO_VEHICLE] > 0.03
     assert share["gta5"][Kind.EGO_VEHICLE] == share["synthia"][Kind.EGO_VEHICLE] == 0
 
@@ -277,10 +277,9 @@ def test_contact_sheet(raw, tmp_path):
     sheet = np.array(Image.open(path))
     assert sheet.shape[0] > 2 * 224 and sheet.shape[1] > 6 * 224
     # The legend holds every colour, the labels hold those of the big classes many times over.
-    colors, counts = np.unique(sheet.reshape(-1, 3), axis=0, return_counts=True)
-    found = {tuple(color): count for color, count in zip(colors.tolist(), counts.tolist(), strict=True)}
-    assert set(CITYSCAPES_CLASSES.colors) <= set(found)
-    assert found[CITYSCAPES_CLASSES.colors[Kind.ROAD]] > 0.05 * sheet.shape[0] * sheet.shape[1]
+    shares = [np.all(sheet == color, axis=2).mean() for color in CITYSCAPES_CLASSES.colors]
+    assert min(shares) > 0
+    assert shares[Kind.ROAD] > 0.05
     with pytest.raises(UsageError, match="holds no miniature: expected folders named gta5, synthia, cityscapes"):
         miniature.contact_sheet(tmp_path / "empty", path)
 
