@@ -97,13 +97,12 @@ def lookup(ids: np.ndarray, table: np.ndarray) -> np.ndarray:
     Raises:
       BadFrame: an id is unknown; the message lists the first few.
     """
-    if ids.dtype == np.uint8:
-        present = np.flatnonzero(histogram(ids))
-    else:
-        present = np.flatnonzero(np.bincount(ids.ravel(), minlength=len(table)))
-    if (unknown := present[table[present] < 0]).size:
-        listed = ", ".join(map(str, unknown[:5])) + (", ..." if unknown.size > 5 else "")
-        raise BadFrame(f"unknown class ids {listed}")
+    # Most often the largest id alone tells that all are known, at a tenth of the time of counting them.
+    if ids.max() >= np.argmax(table < 0) and table.min() < 0:
+        present = np.unique(ids) if ids.dtype != np.uint8 else np.flatnonzero(histogram(ids))
+        if (unknown := present[table[present] < 0]).size:
+            listed = ", ".join(map(str, unknown[:5])) + (", ..." if unknown.size > 5 else "")
+            raise BadFrame(f"unknown class ids {listed}")
     if ids.dtype == np.uint8:
         return cv2.LUT(ids, table[:256].astype(np.uint8))
     return table.astype(np.uint8)[ids]
