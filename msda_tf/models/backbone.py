@@ -73,6 +73,15 @@ class Bottleneck(keras.layers.Layer):
             self.downsample_conv = AtrousConv2D(out, 1, stride=stride, he_normal=random, name="downsample_conv")
             self.downsample_bn = normalization(norm, out, "downsample_bn")
 
+    def build(self, input_shape):
+        # Without this, Keras makes the variables by tracing `call`, several times over.
+        inner, out = (*input_shape[:3], self.conv1.filters), (*input_shape[:3], self.conv3.filters)
+        shapes = {"conv1": input_shape, "bn1": inner, "conv2": inner, "bn2": inner, "conv3": inner, "bn3": out}
+        if self.project:
+            shapes |= {"downsample_conv": input_shape, "downsample_bn": out}
+        for name, shape in shapes.items():
+            getattr(self, name).build(shape)
+
     def call(self, x, training=False):
         y = tf.nn.relu(_normalize(self.bn1, self.conv1(x), training))
         y = tf.nn.relu(_normalize(self.bn2, self.conv2(y), training))
@@ -124,6 +133,15 @@ class AtrousResNet(keras.Model):
         # tf.train.Checkpoint follows attributes but not Keras' lists: without these names it would save no block.
         for block in (block for stage in self.stages for block in stage):
             setattr(self, block.name, block)
+
+    def build(self, input_shape):
+        self.conv1.build(input_shape)
+        shape = (None, None, None, self.depth.stem)
+        self.bn1.build(shape)
+        for stage, blocks in enumerate(self.stages):
+            for block in blocks:
+                block.build(shape)
+                shape = (None, None, None, self.depth.planes[stage] * self.depth.expansion)
 
     def call(self, images, training=False):
         x = tf.nn.relu(_normalize(self.bn1, self.conv1(images), training))

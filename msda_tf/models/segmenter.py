@@ -59,9 +59,15 @@ class MultiSourceSegmenter(keras.Model):
         maps = {"feature": feature, "output": output}
         return {level: self.module(level)(maps[level], branches=branches) for level in levels}
 
+    def build(self, input_shape):
+        self.backbone.build(input_shape)
+        depth = self.backbone.depth
+        for level, planes in zip(LEVELS, depth.planes[2:], strict=True):
+            self.module(level).build((None, None, None, planes * depth.expansion))
+
     def create_variables(self) -> None:
-        """Makes every variable (call it inside the strategy's scope): Keras makes them on the first call."""
-        self(tf.zeros([1, 33, 33, 3]))
+        """Makes every variable (call it inside the strategy's scope)."""
+        self.build((None, None, None, 3))
 
     @property
     def discriminator_variables(self) -> list[keras.Variable]:
