@@ -1,0 +1,157 @@
+"""Giving a network its starting weights."""
+
+import pathlib
+import zipfile
+
+from msda_tf.errors import MsdaError, UsageError
+from msda_tf.models.backbone import DEPTHS
+from msda_tf.models.segmenter import MultiSourceSegmenter
+from msda_tf.weights import imagenet, keras_file, keras_resnet, own_run, torch_file, torch_resnet
+from msda_tf.weights.conversion import Conversion
+from msda_tf.weights.report import ImportReport, Match
+
+ENOUGH = 0.9
+"""Share of the backbone's variables under which an import is refused."""
+
+
+def initialize(segmenter: MultiSourceSegmenter, source: str, *, allow_partial: bool = False) -> ImportReport:
+    """Sets a network's variables from a file, or leaves all of them as they are.
+
+    Args:
+      segmenter: the network, with its variables.
+      source: "imagenet" (keras.applications' weights), or the path of a Torch file (torchvision's ResNet-50 or -101;
+        AdaptSegNet's starting weights or snapshots), a Keras file (ResNet50 or ResNet101 as .h5, .weights.h5 or .keras)
+        or a run of this project. What a path holds is seen from its content, not from its name.
+      allow_partial: accept a file that covers less than 90 % of the backbone, or of another depth.
+
+    Returns:
+      what was matched, changed, missing and unused.
+
+    Raises:
+      UsageError: no such file, not a fitting network, under 90 % of the backbone, or Torch is needed and missing.
+      MsdaError: the file is damaged, or ImageNet's weights cannot be had.
+    """
+    path = imagenet.file(segmenter.backbone.depth) if source == "imagenet" else pathlib.Path(source).expanduser()
+    conversion = _read(path, segmenter)
+    # The first component is the model's own name.
+    variables = {variable.path.split("/", 1)[1]: variable for variable in segmenter.variables}
+    _check_depth(path, conversion, segmenter, allow_partial)
+    unused = list(conversion.unused)
+    matched, misfits = [], _drop_other_normalization(conversion, variables, unused)
+    for name, candidate in conversion.candidates.items():
+        if name not in variables:
+            unused.append(candidate.key)
+        elif tuple(variables[name].shape) != candidate.value.shape:
+            unused.append(candidate.key)
+            expected = list(variables[name].shape)
+            misfits.append(f"{candidate.key} is {list(candidate.value.shape)}, {name} needs {expected}")
+        else:
+            matched.append(Match(name, candidate.key, candidate.how))
+    matched = _without_parts_of_heads(matched, variables, unused)
+    found = {match.variable for match in matched}
+    notes = list(conversion.notes)
+    if misfits:
+        notes.append(f"{len(misfits)} tensors do not fit: {misfits[0]}")
+    report = ImportReport(
+        source=str(path),
+        kind=conversion.kind,
+        matched=tuple(matched),
+        missing=tuple(name for name in variables if name not in found),
+        unused=tuple(dict.fromkeys(unused)),
+        notes=tuple(notes),
+    )
+    if report.backbone_share < ENOUGH and not allow_partial:
+        raise UsageError(_too_little(report, misfits))
+    for match in matched:
+        variables[match.variable].assign(conversion.candidates[match.variable].value)
+    return report
+
+
+def _read(path: pathlib.Path, segmenter: MultiSourceSegmenter) -> Conversion:
+    """Recognises a path's content and translates it."""
+    checkpoint = own_run.find(path, segmenter.branches)
+    if checkpoint is not None:
+        return own_run.convert(checkpoint)
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, but neither a run nor a checkpoint of this project")
+    if not path.is_file():
+        raise UsageError(f"no such file: {path}; init is imagenet, none, a file of weights or a run")
+    with open(path, "rb") as file:
+        start = file.read(64)
+    if start.lstrip()[:1] == b"<":
+        raise MsdaError(f"{path} is a web page, not weights: the download went wrong, get it again")
+    if start.startswith(b"version https://git-lfs"):
+        raise MsdaError(f"{path} is a Git LFS pointer, not weights: run git lfs pull")
+    if start.startswith(b"\x89HDF") or _is_keras_archive(path):
+        return keras_resnet.convert(path, keras_file.read(path))
+    # A zip archive, or a pickle as Torch wrote it before 1.6.
+    if start.startswith((b"PK", b"\x80")):
+        classifier = segmenter.output_module.classifiers[0]
+        return torch_resnet.convert(
+            path,
+            torch_file.read(path),
+            branches=segmenter.branches,
+            num_classes=segmenter.num_classes,
+            rates=classifier.rates,
+        )
+    raise MsdaError(f"{path} is damaged or no weights: expected a Torch file, a Keras file, or a run")
+
+
+def _is_keras_archive(path: pathlib.Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return keras_file.WEIGHTS_IN_ARCHIVE in archive.namelist()
+
+
+def _check_depth(path, conversion, segmenter, allow_partial):
+    blocks, own = conversion.blocks(), segmenter.backbone.depth.blocks
+    if blocks == tuple(own) or allow_partial:
+        return
+    names = {depth.blocks: f" ({name})" for name, depth in DEPTHS.items() if depth.planes == (64, 128, 256, 512)}
+    raise UsageError(
+        f"{path} holds a ResNet of {_listed(blocks)} blocks{names.get(blocks, '')}, this network's has {_listed(own)}"
+        f"{names.get(own, '')}: choose the other backbone or another file"
+    )
+
+
+def _drop_other_normalization(conversion: Conversion, variables: dict, unused: list[str]) -> list[str]:
+    """Takes BatchNorm's tensors out for a network with GroupNorm, and the reverse: they share names, not meanings."""
+
+    def is_batch_norm(names):
+        return any(name.startswith("backbone/") and name.endswith("/moving_variance") for name in names)
+
+    theirs, own = is_batch_norm(conversion.candidates), is_batch_norm(variables)
+    if theirs == own:
+        return []
+    for name in [name for name in conversion.candidates if name.startswith("backbone/")]:
+        if not name.endswith("/kernel"):
+            unused.append(conversion.candidates.pop(name).key)
+    named = {True: "BatchNorm", False: "GroupNorm"}
+    return [f"it has {named[theirs]}, this network has {named[own]}: choose another norm"]
+
+
+def _without_parts_of_heads(matched: list[Match], variables: dict, unused: list[str]) -> list[Match]:
+    """Takes out classifiers and discriminators of which something is missing: half of one computes nothing sensible."""
+
+    def layer(name):
+        return name.rsplit("/", 1)[0]
+
+    found = {match.variable for match in matched}
+    broken = {layer(name) for name in variables if name not in found and not name.startswith("backbone/")}
+    unused += [match.key for match in matched if layer(match.variable) in broken]
+    return [match for match in matched if layer(match.variable) not in broken]
+
+
+def _too_little(report: ImportReport, misfits: list[str]) -> str:
+    matched, total = report.share("backbone")
+    backbone = [name for name in report.missing if name.startswith("backbone/")]
+    reason = misfits[0] if misfits else f"missing: {', '.join(backbone[:3])}"
+    return (
+        f"{report.source} ({report.kind}) covers {matched} of {total} variables of the backbone, {ENOUGH:.0%} are "
+        f"needed ({reason}); choose another file, or init_partial=true to go on"
+    )
+
+
+def _listed(blocks) -> str:
+    return ", ".join(map(str, blocks))
