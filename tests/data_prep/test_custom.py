@@ -321,3 +321,19 @@ def test_cityscapes_and_idd_lite_examples_fit_together(tmp_path):
     raw_sets.gta5(tmp_path / "raw", 1)
     raw = class_map.apply(gta5.find(tmp_path / "raw"), EXAMPLES / "cityscapes_to_idd_lite.yaml")
     assert raw.classes == custom.read(EXAMPLES / "idd_lite.yaml").rules.classes
+
+
+def test_the_files_in_the_documentation_are_right(tmp_path):
+    text = (EXAMPLES.parents[1] / "docs" / "custom-data.md").read_text()
+    whole, classes, class_map_file = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert custom.read(_saved(tmp_path, whole)).rules.train_ids == {1: 0, 2: 0, 7: 10, 0: 255, 255: 255}
+    own = re.sub("classes: cityscapes.*?(?=ignore)", classes, whole, flags=re.DOTALL).replace("[0, 255]", "[255]")
+    assert custom.read(_saved(tmp_path, own)).rules.classes.names == ("drivable", "obstacle")
+    raw_sets.gta5(tmp_path / "raw", 1)
+    raw = class_map.apply(gta5.find(tmp_path / "raw"), _saved(tmp_path, class_map_file))
+    assert raw.classes.names == ("drivable", "obstacle")
+
+
+def _saved(tmp_path, text):
+    (tmp_path / "file.yaml").write_text(text)
+    return tmp_path / "file.yaml"
