@@ -183,3 +183,46 @@ def test_class_map(run, tmp_path):
     )
     assert run("--dataset", "gta5", "--class-map", "map.yaml", "--verify")[0] == 0
     assert manifests.find(tmp_path / "data", "gta5").classes.names == ("ground", "sky")
+
+
+def _cut(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def _link_nowhere(path):
+    path.unlink()
+    path.symlink_to("gone.png")
+
+
+def _save(picture):
+    return lambda path: picture.save(path, "PNG")
+
+
+@pytest.mark.parametrize(
+    ("file", "spoil", "said"),
+    [
+        ("images/00002.png", _cut, "truncated PNG: its end is missing"),
+        ("labels/00002.png", _cut, "truncated PNG: its end is missing"),
+        ("images/00002.png", lambda path: path.write_bytes(b""), "empty file (0 bytes)"),
+        ("labels/00002.png", lambda path: path.unlink(), "image without label"),
+        ("images/00002.png", lambda path: path.unlink(), "label without image"),
+        ("images/00002.png", _link_nowhere, "broken symbolic link to gone.png"),
+        ("images/00002.png", lambda path: Image.new("RGB", (129, 65)).save(path, "JPEG"), "a JPEG file named .png"),
+        ("images/00002.png", lambda path: path.write_text("<html>"), "neither a PNG nor a JPEG file"),
+        ("images/00002.png", _save(Image.new("I;16", (129, 65))), "16 bits per channel where 8 are due"),
+        ("labels/00002.png", _save(Image.new("L", (128, 65))), "the image is 129x65, its label 128x65 pixels"),
+        ("labels/00002.png", _save(Image.new("RGB", (129, 65))), "a colour image where an image of class ids is due"),
+        ("labels/00002.png", _save(Image.new("I;16", (129, 65))), "16 bits per pixel where ids of 8 bits are due"),
+        ("labels/00002.png", _save(Image.new("L", (129, 65), 77)), "unknown class ids 77"),
+        ("images/00002.PNG", _save(Image.new("RGB", (129, 65))), "double: the same name as"),
+    ],
+)
+def test_each_bad_frame_has_its_line(run, tmp_path, file, spoil, said):
+    raw_sets.gta5(tmp_path / "raw/gta5", 3)
+    spoil(tmp_path / "raw/gta5" / file)
+    code, _, error = run("--dataset", "gta5")
+    assert (code, said in error, "1 frame cannot be used" in error) == (1, True, True), error
+    assert said in (tmp_path / "data/gta5/rejected.csv").read_text().replace('"', "")
+    assert manifests.available(tmp_path / "data") == []
+    assert run("--dataset", "gta5", "--on-error", "skip")[0] == 0
+    assert manifests.find(tmp_path / "data", "gta5").splits["train"].examples in (2, 3)
