@@ -80,11 +80,13 @@ def training_batches(
             example["label"] = resize_label(example["label"], label_size or image_size)
         if flip:
             example = flipped(example, key=[stream_key(seed, f"{stream}/flip"), position])
-        return example
+        # Batches of one, which the paper trains on, need not be copied together.
+        return {name: tf.expand_dims(value, 0) for name, value in example.items()} if share == 1 else example
 
     source = RecordSource(index, labelled=labelled, corrupt=corrupt or CorruptRecords(limit=10))
     examples = load(positions, source, finish, parallel=parallel)
-    return examples.batch(share, drop_remainder=True).prefetch(_PREFETCHED_BATCHES).with_options(_options())
+    batches = examples if share == 1 else examples.batch(share, drop_remainder=True)
+    return batches.prefetch(_PREFETCHED_BATCHES).with_options(_options())
 
 
 def evaluation_images(

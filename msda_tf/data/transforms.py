@@ -23,7 +23,7 @@ def decode(serialized: tf.Tensor, *, labelled: bool) -> dict[str, tf.Tensor]:
     image = decode_image(parsed[keys["image"]])
     example = {"image": image, "filename": parsed[keys["filename"]]}
     if labelled:
-        label = tf.io.decode_png(parsed[keys["label"]], channels=1)[..., 0]
+        label = tf.squeeze(tf.io.decode_png(parsed[keys["label"]], channels=1), -1)  # [..., 0] would copy it
         # Palette, colour and 16-bit PNGs would decode to something, but not to what they mean.
         depth_and_kind = tf.io.decode_raw(tf.strings.substr(parsed[keys["label"]], 24, 2), tf.uint8)
         tf.debugging.assert_equal(depth_and_kind, tf.constant([8, 0], tf.uint8), "it is not an 8-bit greyscale PNG")
@@ -45,16 +45,28 @@ def decode_image(encoded: tf.Tensor) -> tf.Tensor:
 def resize_image(image: tf.Tensor, size: Size) -> tf.Tensor:
     """Resizes uint8 `[H, W, 3]` to uint8 `[*size, 3]`: bicubic with antialiasing.
 
-    Pillow's BICUBIC but for rounding: Pillow rounds after each axis, so that single pixels differ by a level or two.
+    The rounded result of `tf.image.resize(image, size, "bicubic", antialias=True)`, and Pillow's BICUBIC but for
+    rounding: Pillow rounds after each axis, so that single pixels differ by a level or two.
     """
 
     def resized():
-        exact = tf.image.resize(image, size, "bicubic", antialias=True)
-        return tf.saturate_cast(tf.round(exact), tf.uint8)
+        # TensorFlow's op loops over the channels innermost: one axis at a time with the other axis folded into the
+        # channels takes half the time.
+        rows = _resize_first_axis(image, size[0])
+        columns = _resize_first_axis(tf.transpose(rows, [1, 0, 2]), size[1])
+        return tf.transpose(tf.saturate_cast(tf.round(columns), tf.uint8), [1, 0, 2])
 
     result = tf.cond(tf.reduce_all(tf.shape(image)[:2] == size), lambda: image, resized)
     result.set_shape([*size, 3])
     return result
+
+
+def _resize_first_axis(image: tf.Tensor, length: int) -> tf.Tensor:
+    """Bicubic with antialiasing, `[A, B, C]` to float32 `[length, B, C]`."""
+    first, second, channels = tf.unstack(tf.shape(image))
+    folded = tf.reshape(image, [first, 1, second * channels])
+    resized = tf.image.resize(folded, [length, 1], "bicubic", antialias=True)
+    return tf.reshape(resized, [length, second, channels])
 
 
 def resize_label(label: tf.Tensor, size: Size) -> tf.Tensor:

@@ -134,6 +134,14 @@ def test_resizing_equals_pillow(tmp_path, size):
     )
 
 
+@pytest.mark.parametrize("size", [(32, 64), (40, 300), (65, 100), (97, 129)])
+def test_resizing_equals_the_one_of_tensorflow(size):
+    image = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+    expected = tf.image.resize(image, size, "bicubic", antialias=True).numpy()
+    result = transforms.resize_image(tf.constant(image), size).numpy()
+    np.testing.assert_array_equal(result, np.clip(np.round(expected), 0, 255))
+
+
 def test_resizing_rounds_and_clips_to_bytes():
     stripes = np.zeros((16, 16, 3), np.uint8)
     stripes[:, 8:] = 255
