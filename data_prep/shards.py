@@ -19,7 +19,7 @@ from msda_tf.data_prep.images import Storage
 
 SHARD_BYTES = 128 * 2**20
 SHARD_FRAMES = 256
-_FORMAT = 2  # part of every fingerprint: raise it when the same frames would give other bytes
+_FORMAT = 3  # part of every fingerprint: raise it when the same frames would give other bytes
 
 
 @dataclass(frozen=True)
