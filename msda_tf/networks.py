@@ -31,6 +31,7 @@ def build_segmenter(
             rates=config.aspp_rates,
             discriminators=config.discriminators if config.adapt and discriminators else "none",
             discriminator_width=config.discriminator_width,
+            recompute=config.recompute,
             name="segmenter",
         )
         segmenter.create_variables()

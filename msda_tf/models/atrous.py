@@ -8,6 +8,8 @@ the forward pass and chooses only the gradient's path: TensorFlow has no gradien
 import keras
 import tensorflow as tf
 
+from msda_tf.models.recompute import in_second_pass
+
 
 def atrous_conv2d(x: tf.Tensor, kernel: tf.Tensor, dilation: int) -> tf.Tensor:
     """Convolution with holes, stride 1, zero padding that keeps the size.
@@ -142,6 +144,8 @@ class FrozenBatchNorm(keras.layers.Layer):
     def _batch_statistics(self, x):
         mean, variance = tf.nn.moments(tf.cast(x, self.variable_dtype), [0, 1, 2])
         count = tf.cast(tf.size(x) // tf.shape(x)[-1], self.variable_dtype)
+        if in_second_pass():
+            return mean, variance
         # Torch normalises with the biased variance and stores the unbiased one.
         unbiased = variance * count / tf.maximum(count - 1, 1)
         self.moving_mean.assign(self.momentum * self.moving_mean + (1 - self.momentum) * mean)

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from msda_tf.models.atrous import AtrousConv2D, FrozenBatchNorm
+from msda_tf.models.recompute import recomputed
 
 NORMS = ("frozen", "adaptsegnet", "group")
 
@@ -101,6 +102,7 @@ class AtrousResNet(keras.Model):
     Args:
       depth: a key of `DEPTHS`, or a `Depth`.
       norm: see `normalization`.
+      recompute: in training, keep only the blocks' outputs and compute the rest again in the backward pass.
 
     Maps mean-subtracted RGB images `[B, H, W, 3]` (0-255 minus the mean) to two maps: the output of stage 3,
     `[B, h, w, 1024]`, and of stage 4, `[B, h, w, 2048]` (for resnet50 and resnet101), where
@@ -109,8 +111,9 @@ class AtrousResNet(keras.Model):
     Source: L.-C. Chen et al., "DeepLab", PAMI 2018, as in AdaptSegNet (deeplab_multi).
     """
 
-    def __init__(self, depth: str | Depth = "resnet101", *, norm: str = "frozen", **kwargs):
+    def __init__(self, depth: str | Depth = "resnet101", *, norm: str = "frozen", recompute: bool = False, **kwargs):
         super().__init__(**kwargs)
+        self.recompute = recompute
         depth = DEPTHS[depth] if isinstance(depth, str) else depth
         self.depth = depth
         self.conv1 = AtrousConv2D(depth.stem, 7, stride=2, he_normal=norm == "group", name="conv1")
@@ -151,6 +154,7 @@ class AtrousResNet(keras.Model):
         maps = []
         for stage in self.stages:
             for block in stage:
-                x = block(x, training=training)
+                again = self.recompute and training
+                x = recomputed(block, x, training=True) if again else block(x, training=training)
             maps.append(x)
         return maps[2], maps[3]

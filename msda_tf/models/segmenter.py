@@ -21,6 +21,7 @@ class MultiSourceSegmenter(keras.Model):
       rates: of the atrous classifiers.
       discriminators: "branch", "level" or "none".
       discriminator_width: channels of the discriminators' first layer.
+      recompute: see `AtrousResNet`.
 
     Maps mean-subtracted RGB images `[B, H, W, 3]` to logits `{level: {branch: [B, h, w, C]}}`.
     """
@@ -35,11 +36,12 @@ class MultiSourceSegmenter(keras.Model):
         rates: tuple[int, ...] = (6, 12, 18, 24),
         discriminators: str = "branch",
         discriminator_width: int = 64,
+        recompute: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.branches, self.num_classes = tuple(branches), num_classes
-        self.backbone = AtrousResNet(backbone, norm=norm, name="backbone")
+        self.backbone = AtrousResNet(backbone, norm=norm, recompute=recompute, name="backbone")
         options = {
             "num_classes": num_classes,
             "rates": tuple(rates),
