@@ -180,10 +180,11 @@ def _check(manifest: Manifest, split: str | None, networks: Trained) -> str:
     if split is None and manifest.evaluation_split is None:
         raise UsageError(f"data set {manifest.name!r} has no labelled images: there is nothing to score against")
     split = split or manifest.evaluation_split
-    if split in manifest.splits and not manifest.splits[split].labelled:
-        labelled = [name for name, value in manifest.splits.items() if value.labelled]
+    labelled = [name for name, value in manifest.splits.items() if value.labelled]
+    if split not in labelled:
+        lacks = "has no labels" if split in manifest.splits else "does not exist"
         raise UsageError(
-            f"split {split!r} of {manifest.name!r} has no labels to score against; labelled: {', '.join(labelled)}"
+            f"split {split!r} of {manifest.name!r} {lacks}: with labels there are {', '.join(labelled) or 'none'}"
         )
     return split
 

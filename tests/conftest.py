@@ -23,6 +23,7 @@ def trained_run(prepared_data, tmp_path_factory):
     Shared: tests must not change its folder, except for what evaluation and reports write.
     """
     settings = {"target": "cityscapes", "data": str(prepared_data), "steps": 10}
-    settings |= {"evaluate_every": 10, "evaluate_images": 2}
+    # Two rates instead of four: most of a test is tracing.
+    settings |= {"evaluate_every": 10, "evaluate_images": 2, "aspp_rates": [2, 4]}
     config, _ = configuration.resolve(preset="tiny", settings=settings)
     return train.train(config, tmp_path_factory.mktemp("runs") / "adapted")
