@@ -1,5 +1,8 @@
 """FrozenBatchNorm, against NumPy and Torch."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -109,6 +112,34 @@ def test_statistics_are_updated_inside_a_strategy():
     step()
     expected = 0.9 * seeded("mean", (CHANNELS,)) + 0.1 * x.mean((0, 1, 2))
     np.testing.assert_allclose(norm.moving_mean.numpy(), expected, rtol=1e-5)
+
+
+_TWO_REPLICAS = """
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from msda_tf.models.atrous import FrozenBatchNorm
+strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
+with strategy.scope():
+    norm = FrozenBatchNorm(update_statistics=True)
+    norm.build((None, None, None, 1))
+images = strategy.experimental_distribute_values_from_function(
+    lambda context: tf.fill([1, 2, 2, 1], 10.0 * (1 + context.replica_id_in_sync_group))
+)
+tf.function(lambda: strategy.run(lambda x: norm(x, training=True), args=(images,)))()
+path = tf.train.Checkpoint(norm=norm).write("DIRECTORY/weights")
+stored = tf.train.load_checkpoint(path).get_tensor("norm/moving_mean/.ATTRIBUTES/VARIABLE_VALUE")
+print("statistics", float(norm.moving_mean.numpy()[0]), float(stored[0]))
+"""
+
+
+def test_replicas_keep_their_own_statistics_and_store_the_mean(tmp_path):
+    """In a process of its own: TensorFlow fixes the number of devices when it first computes."""
+    script = _TWO_REPLICAS.replace("DIRECTORY", str(tmp_path))
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    # 0.9 * 0 + 0.1 * 10 on one replica, 0.1 * 20 on the other.
+    _, statistics, stored = result.stdout.splitlines()[-1].split()
+    assert float(statistics) == float(stored) == pytest.approx(1.5)
 
 
 def test_half_precision_normalises_with_float32_statistics():

@@ -97,6 +97,22 @@ def test_compiled_model_with_optimizer(small, tmp_path):
         check(segmenter, expected)
 
 
+def test_optimizer_of_keras_2(small, tmp_path):
+    """Its slots are filed under the layers' own names."""
+    model, expected = small
+    path = tmp_path / "model.h5"
+    as_keras_2(model, path, lambda layer, tensor: f"{layer}/{tensor}:0")
+    with h5py.File(path, "r+") as file:
+        group = file.create_group("optimizer_weights")
+        names = ["Adam/iter:0", "Adam/conv1_conv/kernel/m:0", "Adam/conv1_conv/bias/m:0"]
+        group.attrs["weight_names"] = [name.encode() for name in names]
+        for name, shape in zip(names, [(), (7, 7, 3, 8), (8,)], strict=True):
+            group[name] = np.ones(shape, np.float32)
+    segmenter = small_segmenter()
+    weights.initialize(segmenter, str(path))
+    check(segmenter, expected)
+
+
 def test_epsilon_is_folded_exactly(tmp_path):
     """With variances near 0 Keras' epsilon, 1.001e-5, and this project's, 1e-5, give visibly different networks."""
     model = randomize(small_resnet(SMALL, dilated=False))
