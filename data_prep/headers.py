@@ -8,6 +8,7 @@ import pathlib
 import struct
 import zlib
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from PIL import Image
 
@@ -61,12 +62,17 @@ def parse(data: bytes) -> Header:
             raise BadFrame("damaged PNG: impossible header")
         return Header("png", height, width, bits, _PNG_COLORS[color])
     if data.startswith(_JPEG_SIGNATURE):
-        try:
-            with Image.open(io.BytesIO(data)) as image:
-                return Header("jpeg", image.height, image.width, 8, _JPEG_COLORS.get(image.mode, image.mode))
-        except (OSError, SyntaxError, ValueError) as error:
-            raise BadFrame(f"damaged JPEG: {error}") from None
+        return _parse_jpeg(io.BytesIO(data))
     raise BadFrame("neither a PNG nor a JPEG file, whatever its name says")
+
+
+def _parse_jpeg(file: BinaryIO) -> Header:
+    """Pillow reads only as far as the header goes."""
+    try:
+        with Image.open(file, formats=["JPEG"]) as image:
+            return Header("jpeg", image.height, image.width, 8, _JPEG_COLORS.get(image.mode, image.mode))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise BadFrame(f"damaged JPEG: {error}") from None
 
 
 def check_name(path: pathlib.Path, header: Header) -> None:
@@ -84,28 +90,34 @@ def read(path: pathlib.Path) -> Header:
     try:
         with open(path, "rb") as file:
             data = file.read(26)
-            if not data.startswith(_PNG_SIGNATURE):
-                data += file.read()
-            elif len(data) == 26:
+            if data.startswith(_JPEG_SIGNATURE):
+                file.seek(0)
+                header = _parse_jpeg(file)
+            else:
+                header = parse(data)
                 file.seek(-len(_PNG_END), io.SEEK_END)
-                if file.read() != _PNG_END:
-                    raise BadFrame("truncated PNG: its end is missing")
+                if file.read() != _PNG_END:  # cut, or there is something behind its end
+                    file.seek(0)
+                    check_png(file.read())
     except OSError as error:
         raise BadFrame(_why_unreadable(path, error)) from None
-    header = parse(data)
     check_name(path, header)
     return header
 
 
 def check_png(data: bytes) -> None:
-    """Raises BadFrame unless the content is a chain of PNG chunks with right checksums up to the closing one."""
+    """Raises BadFrame unless the content is a chain of PNG chunks up to the closing one, undamaged.
+
+    Chunks that decoders may skip (a small first letter: texts, times) are not looked into, as decoders do not either.
+    """
     position = len(_PNG_SIGNATURE)
     while position + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, position)
         end = position + 12 + length
         if end > len(data):
             break
-        if zlib.crc32(data[position + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
+        needed = data[position + 4 : position + 5].isupper()
+        if needed and zlib.crc32(data[position + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
             raise BadFrame(f"damaged PNG: wrong checksum at byte {position}")
         if data[position + 4 : position + 8] == b"IEND":
             return

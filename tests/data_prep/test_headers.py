@@ -2,9 +2,11 @@
 
 import io
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from raw_sets import image
 
 from msda_tf.data_prep import headers
@@ -99,5 +101,27 @@ def test_a_cut_png_is_noticed(cut):
         headers.check_png(PNG[:-cut])
 
 
-def test_bytes_after_the_end_are_harmless():
+def test_bytes_after_the_end_are_harmless(tmp_path):
     headers.check_png(PNG + b"trailing bytes of some tool")
+    path = tmp_path / "a.png"
+    path.write_bytes(PNG + b"trailing bytes of some tool")
+    assert headers.read(path).width == 129
+
+
+def test_a_damaged_comment_is_harmless():
+    """As for libpng, which TensorFlow and OpenCV decode with."""
+    text = PngInfo()
+    text.add_text("Comment", "drawn by hand")
+    content = bytearray(_encoded(Image.fromarray(image(0)), "PNG", pnginfo=text))
+    content[content.index(b"hand")] ^= 1
+    headers.check_png(bytes(content))
+    decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    np.testing.assert_array_equal(decoded[..., ::-1], image(0))
+
+
+def test_of_a_large_jpeg_only_the_beginning_is_read(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(JPEG + bytes(2**20))
+    with open(path, "rb", buffering=0) as file:
+        assert headers._parse_jpeg(file).width == 129
+        assert file.tell() < 2**18
