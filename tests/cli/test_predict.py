@@ -1,0 +1,114 @@
+"""`msda-tf predict`, from image files to label maps, colours and overlays."""
+
+import cv2
+import numpy as np
+import prepared
+import pytest
+import tensorflow as tf
+
+from msda_tf import trained
+from msda_tf.cli.main import main
+from msda_tf.labels import CITYSCAPES_CLASSES
+
+
+def predict(*arguments):
+    """The command's exit code."""
+    try:
+        main(["predict", *map(str, arguments)])
+    except SystemExit as ended:
+        return ended.code
+    return 0
+
+
+def write(path, height, width, seed=0):
+    """Writes a scene; gives its RGB pixels."""
+    image, _ = prepared.scene(np.random.default_rng(seed), height, width, -30)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), image[..., ::-1])
+    return image
+
+
+def read(path):
+    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    return picture[..., ::-1] if picture.ndim == 3 else picture
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Images of several sizes, two of them unreadable."""
+    root = tmp_path_factory.mktemp("input")
+    scenes = {
+        "a.png": write(root / "a.png", 65, 129),
+        "town/a.png": write(root / "town/a.png", 64, 128, seed=1),
+        "town/deep/b.png": write(root / "town/deep/b.png", 1, 1),
+    }
+    write(root / "town/a.jpg", 33, 31)
+    (root / "town" / "broken.png").write_bytes((root / "a.png").read_bytes()[:1000])
+    (root / "text.png").write_text("no image")
+    (root / "notes.txt").write_text("not looked at")
+    return root, scenes
+
+
+def test_a_folder(trained_run, folder, tmp_path, capsys):
+    root, scenes = folder
+    output = tmp_path / "out"
+    assert predict("--run", trained_run.directory, "--input", root, "--output", output) == 1
+    printed = capsys.readouterr()
+    assert "Segmented 4 images" in printed.out
+    errors = [line for line in printed.err.splitlines() if "png" in line or line.startswith("msda-tf")]
+    assert errors == [
+        f"{root}/text.png is no image: expected the content of a PNG or JPEG file",
+        f"{root}/town/broken.png is a damaged or truncated image: copy it again",
+        "msda-tf: 2 of 6 images could not be segmented",
+    ]
+    names = ["a.png", "town/a.jpg.png", "town/a.png.png", "town/deep/b.png"]
+    for kind in ("labels", "colors", "overlays"):
+        found = sorted(str(path.relative_to(output / kind)) for path in (output / kind).rglob("*.png"))
+        assert found == names
+
+    inference = trained.load([trained_run.directory]).inference
+    for name, image in scenes.items():
+        result = "town/a.png.png" if name == "town/a.png" else name
+        labels, colors, overlay = (read(output / kind / result) for kind in ("labels", "colors", "overlays"))
+        assert labels.dtype == np.uint8 and labels.shape == image.shape[:2]
+        maps = [
+            tf.compat.v1.image.resize_bilinear(maps, image.shape[:2], align_corners=True).numpy()
+            for member in inference.members
+            for maps in member.segmenter(image[None] - np.float32(trained_run.mean_rgb))["output"].values()
+        ]
+        assert (labels == np.max(maps, axis=0)[0].argmax(-1)).mean() > 0.999
+        np.testing.assert_array_equal(colors, np.array(CITYSCAPES_CLASSES.colors, np.uint8)[labels])
+        np.testing.assert_allclose(overlay, (colors.astype(float) + image) / 2, atol=0.51)
+    assert len(np.unique(read(output / "labels" / "a.png"))) > 1
+
+
+def test_one_file_and_chosen_branches(trained_run, folder, tmp_path):
+    root, _ = folder
+    options = ["--run", trained_run.directory, "--input", root / "a.png"]
+    assert predict(*options, "--output", tmp_path, "--branches", "S2", "--merge", "mean-probability") == 0
+    assert [path.name for path in tmp_path.rglob("*.png")] == ["a.png"] * 3
+
+
+def test_bad_input_ends_in_one_line(trained_run, folder, tmp_path, capsys):
+    root, _ = folder
+    run = ["--run", trained_run.directory]
+    (tmp_path / "file").touch()
+    (tmp_path / "empty").mkdir()
+    for arguments, code, message in (
+        (["--run", tmp_path, "--input", root, "--output", tmp_path / "o"], 2, "is not a run directory"),
+        ([*run, "--input", tmp_path / "none", "--output", tmp_path / "o"], 2, "none does not exist"),
+        ([*run, "--input", tmp_path / "empty", "--output", tmp_path / "o"], 2, "holds no image"),
+        ([*run, "--input", root, "--output", root / "results"], 2, "lies in the input folder"),
+        ([*run, "--input", root, "--output", root], 2, "lies in the input folder"),
+        ([*run, "--input", root, "--output", tmp_path / "file"], 2, "file is a file"),
+        ([*run, "--input", root, "--output", tmp_path / "file" / "o"], 1, "file"),
+        ([*run, "--input", root, "--output", tmp_path / "o", "--branches", "S9"], 2, "no branch 'S9'"),
+        ([*run, "--input", root / "text.png", "--output", tmp_path / "o"], 1, "1 of 1 images"),
+        ([*run, "--input", root], 2, "--output"),
+    ):
+        assert predict(*arguments) == code, message
+        printed = capsys.readouterr()
+        (line,) = [line for line in printed.err.splitlines() if line.startswith("msda-tf: ")]
+        assert message in line, line
+        assert "Traceback" not in printed.err and "unexpected" not in line
+    assert not (root / "results").exists()
