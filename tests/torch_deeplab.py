@@ -7,6 +7,9 @@ Attribute names are those of the public checkpoints (`layer3.0.downsample.1.runn
 import torch
 from torch import nn
 
+# More threads than this, beside TensorFlow's, mostly wait for each other.
+torch.set_num_threads(1)
+
 
 class Bottleneck(nn.Module):
     def __init__(self, channels, planes, *, out, stride, dilation, project, stride_on_3x3):

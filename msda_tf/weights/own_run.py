@@ -37,7 +37,7 @@ def find(path: pathlib.Path, branches: tuple[str, ...]) -> pathlib.Path | None:
         if steps:
             return folder / f"step-{steps[-1]:08d}" / "weights"
     for prefix in (path / "weights", path.with_suffix("") if path.suffix == ".index" else path):
-        if prefix.with_name(prefix.name + ".index").is_file():
+        if pathlib.Path(f"{prefix}.index").is_file():
             return prefix
     return None
 

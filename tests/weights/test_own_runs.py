@@ -56,19 +56,19 @@ def same_maps(one, other, branches=("S1",), other_branches=None):
             assert relative_error(maps[own], others[theirs].numpy()) < 1e-6
 
 
-@pytest.mark.parametrize("inside", [
-    "", "networks/sources", "networks/sources/checkpoints", "networks/sources/checkpoints/step-00000020",
-    "networks/sources/checkpoints/step-00000020/weights", "networks/sources/checkpoints/step-00000020/weights.index",
-])  # fmt: skip
-def test_any_folder_of_a_run_will_do(tmp_path, inside):
-    network = trained(discriminators="branch", discriminator_width=2)
+def test_any_folder_of_a_run_will_do(tmp_path):
+    options = {"discriminators": "branch", "discriminator_width": 2}
+    network, other = trained(**options), segmenter(**options)
     run = write_run(tmp_path / "run", {"sources": network})
-    other = segmenter(discriminators="branch", discriminator_width=2)
-    report = weights.initialize(other, str(run / inside))
-    assert report.kind == "checkpoint of this project"
-    assert (report.missing, report.unused) == ((), ())
-    for own, theirs in zip(other.variables, network.variables, strict=True):
-        np.testing.assert_array_equal(own, theirs)
+    checkpoint = run / "networks/sources/checkpoints/step-00000020"
+    for path in (run, *checkpoint.parents[:2], checkpoint, checkpoint / "weights", checkpoint / "weights.index"):
+        for variable in other.variables:
+            variable.assign(tf.zeros(variable.shape))
+        report = weights.initialize(other, str(path))
+        assert report.kind == "checkpoint of this project"
+        assert (report.missing, report.unused) == ((), ())
+        for own, theirs in zip(other.variables, network.variables, strict=True):
+            np.testing.assert_array_equal(own, theirs)
 
 
 def test_the_network_with_the_same_branches_is_taken(tmp_path):
@@ -154,6 +154,8 @@ def test_damage_and_absence(tmp_path):
         weights.initialize(segmenter(), str(write_run(tmp_path / "new", {})))
     with pytest.raises(UsageError, match="is a folder, but neither a run nor a checkpoint"):
         weights.initialize(segmenter(), str(tmp_path))
+    with pytest.raises(UsageError, match="is a folder, but neither a run nor a checkpoint"):
+        weights.initialize(segmenter(), "/")
     path = tf.train.Checkpoint(step=tf.Variable(1)).write(str(tmp_path / "weights"))
     with pytest.raises(UsageError, match="is a checkpoint, but not of this project's networks"):
         weights.initialize(segmenter(), path)
