@@ -52,9 +52,14 @@ class Camera:
         lens = np.array([[self.focal, 0, self.width / 2], [0, self.focal, self.height / 2], [0, 0, 1]])
         return lens @ tilt @ nod @ turn @ np.diag([1.0, -1.0, 1.0])
 
+    @cached_property
+    def _projection(self) -> tuple[np.ndarray, np.ndarray]:
+        return np.ascontiguousarray(self.matrix.T), -self.matrix @ self.position
+
     def homogeneous(self, points: np.ndarray) -> np.ndarray:
         """World points `[N, 3]` -> homogeneous pixels `[N, 3]`."""
-        return (points - self.position) @ self.matrix.T
+        turn, shift = self._projection
+        return points @ turn + shift
 
     def street(self, s: float, z: float) -> tuple[float, float]:
         """The world's X at street coordinates (s, z), and the street's heading there in radians to the right."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -54,11 +55,10 @@ class Light:
         return colors + (self.haze_color - colors) * np.asarray(self.veil(depth))[..., None]
 
 
-@dataclass(frozen=True)
-class Rod:
-    """A round rod along world points `[N, 3]`, N = 1 for a ball; `radius` in metres, `color` 0-255 in full light."""
+class Rod(NamedTuple):
+    """A round rod along `joints` world points, a ball if that is 1; `radius` in metres, `color` 0-255 in full light."""
 
-    points: np.ndarray
+    joints: int
     radius: float
     color: tuple[float, float, float]
     owner: int
@@ -66,7 +66,8 @@ class Rod:
 
 def fixed_point(pixels: np.ndarray) -> np.ndarray:
     """Pixel coordinates `[N, 2]` as OpenCV's drawing functions take them with shift = 3."""
-    return np.rint(np.clip(pixels, -_FARTHEST, _FARTHEST) * 8 - 4).astype(np.int32)
+    near = np.minimum(np.maximum(pixels, -_FARTHEST), _FARTHEST)
+    return np.rint(near * 8 - 4).astype(np.int32)
 
 
 class Canvas:
@@ -110,42 +111,43 @@ class Canvas:
         """Fills a flat polygon of world points `[N, 3]`, shaded by its normal and seen through the air."""
         projected = self.camera.homogeneous(np.asarray(points, float))
         shaded = np.asarray(color) * self.light.shade(np.asarray(normal))
-        self.fill(clip(projected), self.light.through_air(shaded, float(projected[:, 2].mean())), owner)
+        depth = float(projected[:, 2].sum()) / len(projected)
+        self.fill(clip(projected), self.light.through_air(shaded, depth), owner)
 
-    def rods(self, rods: list[Rod], *, least: int = 2) -> None:
+    def rods(self, points: np.ndarray, rods: list[Rod], *, least: int = 2) -> None:
         """Draws the rods of one thing, in the order given, all lit and veiled alike.
 
         Args:
+          points: world points `[N, 3]` of all rods, one after the other.
           rods: what to draw.
           least: thinnest line in pixels of the canvas: thin poles must not vanish.
         """
-        projected = self.camera.homogeneous(np.concatenate([rod.points for rod in rods]))
+        projected = self.camera.homogeneous(points)
         if projected[:, 2].min() < NEAR:
             return
         pixels = projected[:, :2] / projected[:, 2:]
-        low, high = pixels.min(axis=0), pixels.max(axis=0)
-        if high[0] < -200 or low[0] > self.camera.width + 200 or np.abs(pixels).max() > _FARTHEST:
+        (left, top), (right, bottom) = pixels.min(axis=0).tolist(), pixels.max(axis=0).tolist()
+        if right < -200 or left > self.camera.width + 200 or max(-left, -top, right, bottom) > _FARTHEST:
             return
         corners = fixed_point(pixels)
-        depth = float(projected[:, 2].mean())
+        depth = float(projected[:, 2].sum()) / len(projected)
         scale, veil = self.camera.focal / depth, float(self.light.veil(depth))
-        (fr, fg, fb), (hr, hg, hb) = self.light.upright * (1 - veil), self.light.haze_color * veil
+        fr, fg, fb = (self.light.upright * (1 - veil)).tolist()
+        hr, hg, hb = (self.light.haze_color * veil).tolist()
         start = 0
-        for rod in rods:
-            count = len(rod.points)
-            r, g, b = rod.color
-            color = (r * fr + hr, g * fg + hg, b * fb + hb, rod.owner)
-            if count == 1:
-                size = max(least * 4, round(rod.radius * scale * 8))
+        for joints, radius, (r, g, b), owner in rods:
+            color = (r * fr + hr, g * fg + hg, b * fb + hb, owner)
+            if joints == 1:
+                size = max(least * 4, round(radius * scale * 8))
                 cv2.circle(self.pixels, corners[start].tolist(), size, color, -1, cv2.LINE_8, 3)
             else:
-                thickness = max(least, round(2 * rod.radius * scale))
-                cv2.polylines(self.pixels, [corners[start : start + count]], False, color, thickness, cv2.LINE_8, 3)
-            start += count
+                thickness = max(least, round(2 * radius * scale))
+                cv2.polylines(self.pixels, [corners[start : start + joints]], False, color, thickness, cv2.LINE_8, 3)
+            start += joints
 
     def pole(self, points, radius: float, color, owner: int, *, least: int = 2) -> None:
         """Draws a single rod along world points `[N, 3]`."""
-        self.rods([Rod(np.asarray(points, float), radius, tuple(color), owner)], least=least)
+        self.rods(np.asarray(points, float), [Rod(len(points), radius, color, owner)], least=least)
 
     def picture(
         self,

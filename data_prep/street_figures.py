@@ -1,6 +1,6 @@
 """People, bicycles and motorcycles: skeletons in space, drawn with rods and balls."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -42,44 +42,48 @@ class _Skeleton:
 
     def __init__(self, canvas: Canvas, kind: Kind, scale: float = 1.0):
         self.canvas, self.owner, self.scale = canvas, canvas.own(kind), scale
+        self.points: list[tuple[float, float, float]] = []
         self.rods: list[Rod] = []
 
-    def rod(self, joints, radius, color):
-        points = np.array(joints, float).reshape(-1, 3) * self.scale
-        self.rods.append(Rod(points, radius * self.scale, tuple(color), self.owner))
+    def rod(self, joints, radius: float, color):
+        self.points.extend(joints)
+        self.rods.append(Rod(len(joints), radius * self.scale, color, self.owner))
 
-    def wheel(self, z, radius, thickness, rim):
-        self.rod(_RIM * radius + [0, radius, z], thickness, _TYRE)
+    def ball(self, joint, radius: float, color):
+        self.rod([joint], radius, color)
+
+    def wheel(self, z: float, radius: float, thickness: float, rim):
+        self.rod((_RIM * radius + [0, radius, z]).tolist(), thickness, _TYRE)
         if rim is not None:
-            self.rod([[0, radius, z - radius], [0, radius, z + radius]], 0.006, rim)
-            self.rod([[0, 0, z], [0, 2 * radius, z]], 0.006, rim)
+            self.rod([(0, radius, z - radius), (0, radius, z + radius)], 0.006, rim)
+            self.rod([(0, 0, z), (0, 2 * radius, z)], 0.006, rim)
         else:
-            self.rod((0, radius, z), radius * 0.5, (120, 122, 126))
+            self.ball((0, radius, z), radius * 0.5, (120, 122, 126))
 
-    def draw(self, at, heading):
+    def draw(self, at: np.ndarray, heading: float):
         """Draws the figure at the world point `at`, turned `heading` radians to the right."""
-        turned = turn(np.concatenate([rod.points for rod in self.rods]), heading) + at
-        ends = np.cumsum([len(rod.points) for rod in self.rods])[:-1]
-        parts = zip(self.rods, np.split(turned, ends), strict=True)
-        self.canvas.rods([replace(rod, points=points) for rod, points in parts], least=1)
+        points = turn(np.array(self.points) * self.scale, heading) + at
+        self.canvas.rods(points, self.rods, least=1)
 
 
-def _upper_body(body: _Skeleton, hip, neck, hands, wear: Clothing) -> None:
-    """Torso, arms and head, from the hip to the neck (joints), with one hand on either side."""
-    hip, neck = np.asarray(hip, float), np.asarray(neck, float)
-    shoulder = hip + (neck - hip) * 0.9
-    for side, hand in zip((-1, 1), hands, strict=True):
-        joint = shoulder + [side * 0.2, 0, 0]
-        elbow = (joint + hand) / 2 + [side * 0.05, -0.07, -0.03]
-        body.rod([joint, elbow, hand], 0.055, wear.top * 0.88)
-        body.rod(hand, 0.05, wear.skin)
-    body.rod([hip + [-0.07, 0, 0], shoulder + [-0.1, 0, 0]], 0.11, wear.top)
-    body.rod([hip + [0.07, 0, 0], shoulder + [0.1, 0, 0]], 0.11, wear.top)
-    head = neck + (neck - hip) / np.linalg.norm(neck - hip) * 0.2
-    body.rod([neck, head], 0.055, wear.skin)
-    body.rod(head, 0.125, wear.skin)
-    crown = wear.hair if wear.helmet is None else wear.helmet
-    body.rod(head + [0, 0.05, -0.02], 0.12 if wear.helmet is None else 0.16, crown)
+def _upper_body(body: _Skeleton, hip: tuple, neck: tuple, hands: tuple, wear: Clothing) -> None:
+    """Torso, arms and head; `hip` and `neck` are (y, z) in the body's middle, `hands` (y, z) of the left and right."""
+    (hip_y, hip_z), (neck_y, neck_z) = hip, neck
+    up, forward = neck_y - hip_y, neck_z - hip_z
+    shoulder = hip_y + 0.9 * up, hip_z + 0.9 * forward
+    for side, (hand_y, hand_z) in zip((-1, 1), hands, strict=True):
+        hand = side * 0.3, hand_y, hand_z
+        elbow = side * 0.3, (shoulder[0] + hand_y) / 2 - 0.07, (shoulder[1] + hand_z) / 2 - 0.03
+        body.rod([(side * 0.2, *shoulder), elbow, hand], 0.055, wear.top * 0.88)
+        body.ball(hand, 0.05, wear.skin)
+    for side in (-1, 1):
+        body.rod([(side * 0.07, *hip), (side * 0.1, *shoulder)], 0.11, wear.top)
+    length = (up**2 + forward**2) ** 0.5
+    head = 0, neck_y + 0.2 * up / length, neck_z + 0.2 * forward / length
+    body.rod([(0, *neck), head], 0.055, wear.skin)
+    body.ball(head, 0.125, wear.skin)
+    size, crown = (0.12, wear.hair) if wear.helmet is None else (0.16, wear.helmet)
+    body.ball((0, head[1] + 0.05, head[2] - 0.02), size, crown)
 
 
 def draw_person(canvas: Canvas, at, heading: float, wear: Clothing, rng: np.random.Generator) -> None:
@@ -92,8 +96,7 @@ def draw_person(canvas: Canvas, at, heading: float, wear: Clothing, rng: np.rand
         body.rod([foot, [side * 0.1, foot[1], step + 0.12]], 0.06, (40, 36, 34))
     if rng.random() < 0.3:  # coat or skirt
         body.rod([[0, 1.0, 0], [0, 0.62, 0]], 0.19, wear.top)
-    hands = [[-0.3, 0.85, stride * 0.8], [0.3, 0.85, -stride * 0.8]]
-    _upper_body(body, [0, 0.92, 0], [0, 1.47, 0.02], hands, wear)
+    _upper_body(body, (0.92, 0), (1.47, 0.02), ((0.85, stride * 0.8), (0.85, -stride * 0.8)), wear)
     if rng.random() < 0.25:
         body.rod([[0.3, 0.8, -stride * 0.8], [0.3, 0.52, -stride * 0.8]], 0.13, rng.uniform(20, 190, 3))  # bag
     body.draw(at, heading)
@@ -116,8 +119,7 @@ def draw_bicycle(canvas: Canvas, at, heading: float, color, wear: Clothing | Non
         for side, knee, foot in ((-1, (0.62, 0.14), (0.2, 0.03)), (1, (0.8, 0.2), (0.48, 0.0))):
             x = side * 0.12
             rider.rod([(x, 0.98, -0.2), (x * 1.3, *knee), (x, *foot)], 0.085, wear.bottom)
-        hands = [[-0.28, 1.06, 0.34], [0.28, 1.06, 0.34]]
-        _upper_body(rider, [0, 0.98, -0.2], [0, 1.48, 0.06], hands, wear)
+        _upper_body(rider, (0.98, -0.2), (1.48, 0.06), ((1.06, 0.34), (1.06, 0.34)), wear)
         rider.draw(at, heading)
 
 
@@ -134,14 +136,13 @@ def draw_motorcycle(canvas: Canvas, at, heading: float, color, wear: Clothing | 
     body.rod([(0, 0.66, -0.6), (0, 0.72, -0.86)], 0.1, color)  # tail
     body.rod([(-0.36, 1.04, 0.36), (0, 1.0, 0.46), (0.36, 1.04, 0.36)], 0.035, (50, 50, 52))
     body.rod([(0.17, 0.3, -0.1), (0.19, 0.36, -0.8)], 0.06, (160, 160, 164))  # exhaust
-    body.rod((0, 0.9, 0.56), 0.11, (244, 242, 220))
-    body.rod((0, 0.72, -0.95), 0.07, (196, 30, 24))
+    body.ball((0, 0.9, 0.56), 0.11, (244, 242, 220))
+    body.ball((0, 0.72, -0.95), 0.07, (196, 30, 24))
     body.draw(at, heading)
     if wear is not None:
         rider = _Skeleton(canvas, Kind.RIDER)
         for side in (-1, 1):
             x = side * 0.22
             rider.rod([(side * 0.1, 0.86, -0.22), (x, 0.66, 0.2), (x, 0.32, -0.08)], 0.095, wear.bottom)
-        hands = [[-0.34, 1.06, 0.34], [0.34, 1.06, 0.34]]
-        _upper_body(rider, [0, 0.86, -0.24], [0, 1.4, 0.0], hands, wear)
+        _upper_body(rider, (0.86, -0.24), (1.4, 0.0), ((1.06, 0.34), (1.06, 0.34)), wear)
         rider.draw(at, heading)

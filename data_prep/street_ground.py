@@ -81,7 +81,9 @@ class Ground:
         """
         slide = -towards_sun[[0, 2]] / max(0.15, towards_sun[1]) * height
         hull = cv2.convexHull(np.float32(np.concatenate([footprint, footprint + slide])))[:, 0]
-        self.shadows.append(np.stack([hull[:, 0], np.zeros(len(hull)), hull[:, 1]], axis=1))
+        outline = np.zeros((len(hull), 3))
+        outline[:, [0, 2]] = hull
+        self.shadows.append(outline)
 
     def draw(self, canvas: Canvas, shadow: float) -> None:
         """Paints everything below the horizon; shadows take away `shadow` (0-1) of the light."""

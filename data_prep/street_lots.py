@@ -78,7 +78,7 @@ def draw_lot(canvas: Canvas, lot: Lot, style: Style, mood: Mood, rng: np.random.
 
 def _detail(canvas: Canvas, lot: Lot) -> tuple[int, int]:
     """Texels per metre of the finest texture for this canvas, and how often to halve it for the lot's distance."""
-    finest = int(np.clip(round(canvas.camera.height / 25), 10, 20))
+    finest = int(np.clip(round(canvas.camera.height / 32), 8, 20))
     shown = canvas.camera.focal / max(lot.start, 8.0)
     return finest, int(np.clip(np.log2(finest / shown) + 0.4, 0, 3))
 

@@ -55,7 +55,7 @@ def draw_skyline(canvas: Canvas, style: Style, mood: Mood, rng: np.random.Genera
     for distance in (320.0, 220.0):
         x, last = _visible_range(canvas, distance)
         while x < last:
-            width = float(rng.uniform(20, 56))
+            width = float(rng.uniform(24, 64))
             if rng.random() < 0.6:
                 height = float(rng.uniform(6, 2.8 * style.layout.storeys[1] + 6))
                 outline = np.array([[0, 0, 0], [width, 0, 0], [width, height, 0], [0, height, 0]])
