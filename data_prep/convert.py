@@ -134,7 +134,6 @@ def _convert(
         plan.file: result
         for plan in plans
         if (result := shards.read_note(directory, plan.file, fingerprints[plan.file]))
-        and (on_error == "skip" or all(bad.frame in raw.known_bad for bad in result.rejected))
     }
     reused = len(results)
     report.start(

@@ -45,14 +45,14 @@ def pair(
 
     Returns:
       The frames in the order of `images`, and what was rejected: images or labels without partner, and files whose
-      key (compared without regard to case, as some file systems do) is that of an earlier one.
+      key is that of an earlier one.
     """
     rejected = []
 
     def by_key(paths, key_of):
         found = {}
         for path in paths:
-            key = key_of(path).lower()
+            key = key_of(path)
             if key in found:
                 name = path.relative_to(root).as_posix()
                 rejected.append(Rejected(name, name, f"double: the same name as {found[key].relative_to(root)}"))
@@ -80,7 +80,7 @@ def unlabelled(images: Iterable[pathlib.Path], *, root: pathlib.Path) -> tuple[l
     frames, rejected, seen = [], [], {}
     for path in images:
         name = path.relative_to(root).as_posix()
-        key = path.with_suffix("").as_posix().lower()
+        key = path.with_suffix("").as_posix()
         if key in seen:
             rejected.append(Rejected(name, name, f"double: the same name as {seen[key]}"))
         else:

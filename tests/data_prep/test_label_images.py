@@ -53,6 +53,16 @@ def test_synthia_ids():
     np.testing.assert_array_equal(SYNTHIA_READER.decode(content), mapped(values, SYNTHIA))
 
 
+@pytest.mark.parametrize("unknown", [12, 35, 36])
+def test_every_unknown_id_is_noticed(unknown):
+    """Also the first above the known ones, and one between them."""
+    table = labels.id_lookup(labels.CITYSCAPES_IDS, labels.CITYSCAPES_IGNORED_IDS)
+    table[12] = -1
+    label_images.lookup(np.array([[0, 34]], np.uint8), table)
+    with pytest.raises(BadFrame, match=f"unknown class ids {unknown}$"):
+        label_images.lookup(np.array([[0, unknown]], np.uint8), table)
+
+
 def test_unknown_ids_are_listed():
     values = ids(1, (7, 8, 40, 99, 255))
     with pytest.raises(BadFrame, match="unknown class ids 40, 99, 255$"):
