@@ -7,6 +7,18 @@ import click
 from msda_tf.evaluation.merge import RULES
 
 
+class Size(click.ParamType):
+    """WIDTHxHEIGHT, as (height, width)."""
+
+    name = "WIDTHxHEIGHT"
+
+    def convert(self, value, param, ctx):
+        width, _, height = value.lower().partition("x")
+        if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+            self.fail(f"{value!r} is no size: expected WIDTHxHEIGHT, such as 1024x512", param, ctx)
+        return int(height), int(width)
+
+
 @click.command(context_settings={"max_content_width": 110})
 @click.option(
     "--run",
@@ -22,19 +34,43 @@ from msda_tf.evaluation.merge import RULES
 @click.option("--merge", type=click.Choice(RULES), help="Rule of Max Merge.  [default: the run's]")
 @click.option("--branches", help="Branches to merge, separated by commas.  [default: all]")
 @click.option("--select", type=click.Choice(["last", "best"]), help="Checkpoint to use.  [default: the run's]")
-def command(directories, output, branches, **options):
+@click.option("--confidence", is_flag=True, help="Also give the probability of each pixel's class.")
+@click.option("--color-map", is_flag=True, help="Also give the label map in the classes' colours.")
+@click.option("--size", type=Size(), help="Take only images of this size.  [default: any]")
+@click.option(
+    "--scale",
+    type=click.FloatRange(0, 4, min_open=True),
+    help="Size of the networks' input against the image; 0.5 is about four times as fast.  [default: the run's]",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "mixed_bfloat16", "mixed_float16"]),
+    help="Arithmetic.  [default: the run's]",
+)
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(1),
+    default=1 << 23,
+    show_default=True,
+    help="Refuse requests of more pixels in all, which the server's memory may not hold (ResNet-101: 1 GB a million).",
+)
+def command(directories, output, branches, confidence, color_map, size, max_pixels, **options):
     """Write a SavedModel for TensorFlow Serving.
 
-    The model takes uint8 RGB images of any size and gives trainIds at the same size; resizing, the target's mean and
-    Max Merge are inside. Each export is a new version: OUTPUT/1, OUTPUT/2, ...
+    The model takes uint8 RGB images of any size (signature serving_default), or PNG and JPEG files (serving_bytes), and
+    gives trainIds at the same size; resizing, the target's mean and Max Merge are inside. Each export is a new version:
+    OUTPUT/1, OUTPUT/2, ...
 
     \b
-    Example:
+    Examples:
       msda-tf export --run runs/cityscapes --output models/cityscapes
+      msda-tf export --run runs/cityscapes --output models/cityscapes --confidence --scale 0.5
     """
     from msda_tf import export
+    from msda_tf.serving.model import Served
 
     names = [name.strip() for name in branches.split(",")] if branches is not None else None
-    version = export.export(directories, output, branches=names, **options)
+    served = Served(confidence=confidence, color_map=color_map, size=size, max_pixels=max_pixels)
+    version = export.export(directories, output, branches=names, served=served, **options)
     click.echo(f"Exported to {version}")
     click.echo(f"Look at it: saved_model_cli show --dir {version} --all")

@@ -117,7 +117,7 @@ def evaluate(
             ) from None
     on_progress(tally.images, count)
     matrices = tally.matrices
-    result = Metrics(networks.target, split, count, networks.classes.names, matrices)
+    result = Metrics(networks.target, split, count, networks.classes.names, matrices, networks.made_from())
     metrics.write(result, pathlib.Path(output) if output else run.directory / metrics.FILE_NAME)
     merges = {name: rule for name, rule in rules.items() if name in matrices}
     return Evaluation(result, networks, merges, tuple(draw.written))

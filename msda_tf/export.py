@@ -1,5 +1,6 @@
 """Writes a SavedModel that TensorFlow Serving (or any program with TensorFlow) runs without this project."""
 
+import dataclasses
 import os
 import pathlib
 import shutil
@@ -7,25 +8,15 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from msda_tf import trained
+from msda_tf import files, trained
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.inference import Inference
+from msda_tf.serving import metadata, warmup
+from msda_tf.serving.model import Served, ServedModel
+from msda_tf.trained import Trained
 
-
-class ServedModel(tf.Module):
-    """The merged networks as a graph: resizing, mean and merge inside."""
-
-    def __init__(self, inference: Inference):
-        super().__init__()
-        self._inference = inference
-        function = self.segment.get_concrete_function()
-        # The graph's own variables are all it needs: not Keras' objects, nor branches that take no part.
-        self._used = list(function.graph.variables)
-
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")], autograph=False)
-    def segment(self, images):
-        """uint8 RGB `[B, H, W, 3]` of any size to `label_map`: trainIds uint8 `[B, H, W]`."""
-        return {"label_map": self._inference.segment(images)}
+EXTRA = "assets.extra"
+"""The folder of a SavedModel that TensorFlow passes over, save for the warm-up requests."""
 
 
 def export(
@@ -35,6 +26,9 @@ def export(
     merge: str | None = None,
     select: str | None = None,
     branches: Sequence[str] | None = None,
+    precision: str | None = None,
+    scale: float | None = None,
+    served: Served | None = None,
 ) -> pathlib.Path:
     """Writes the next version of a model: `output/1`, or one more than the highest number there.
 
@@ -46,6 +40,9 @@ def export(
       merge: one of `msda_tf.evaluation.merge.RULES`; the runs' own by default.
       select: "last" or "best" checkpoint; each run's own choice by default.
       branches: shown names of the branches to merge; all that were adapted by default.
+      precision: arithmetic of the networks instead of the one they were trained in.
+      scale: size of the networks' input against the image, instead of the one they were trained at.
+      served: what the model takes and gives.
 
     Returns:
       the version's folder.
@@ -54,21 +51,44 @@ def export(
       UsageError: see `trained.load`; or `output` is a file.
       MsdaError: a run is damaged, or the model cannot be written.
     """
-    output = pathlib.Path(output)
+    output, served = pathlib.Path(output), served or Served()
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output} is a file: name a folder with --output")
-    networks = trained.load(directories, merge=merge, select=select, branches=branches, only_merged=True)
+    networks = trained.load(
+        directories, merge=merge, select=select, branches=branches, only_merged=True, precision=precision
+    )
+    if scale is not None:
+        networks = dataclasses.replace(networks, inference=_rescaled(networks.inference, scale))
     output.mkdir(parents=True, exist_ok=True)
-    model = ServedModel(networks.inference)
     temporary = output / f".export.{os.getpid()}.part"
     try:
-        tf.saved_model.save(model, str(temporary), signatures={"serving_default": model.segment})
+        _write(networks, served, temporary)
         return _publish(temporary, output)
     except (OSError, tf.errors.OpError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise MsdaError(f"{output}: the model cannot be written ({reason}); nothing was left there") from None
+        raise MsdaError(f"{output}: the model cannot be written ({reason}); no version was added") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _rescaled(inference: Inference, scale: float) -> Inference:
+    members = [dataclasses.replace(member, scale=scale, size=None) for member in inference.members]
+    return Inference(members, rule=inference.rule, merge_at=inference.merge_at, merged=inference.merged)
+
+
+def _write(networks: Trained, served: Served, folder: pathlib.Path) -> None:
+    model = ServedModel(networks.inference, networks.classes, served)
+    tf.saved_model.save(model.root, str(folder), signatures=model.signatures)
+    extra = folder / EXTRA
+    extra.mkdir()
+    files.write_json(extra / metadata.FILE_NAME, metadata.describe(networks, served))
+    target = networks.runs[0].info["datasets"][networks.target]
+    (extra / warmup.FILE_NAME).write_bytes(warmup.requests(served.size or (target["height"], target["width"])))
+    # After a power cut, a version that is there must be whole.
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with open(path, "rb+") as file:
+                os.fsync(file.fileno())
 
 
 def _publish(temporary: pathlib.Path, output: pathlib.Path) -> pathlib.Path:

@@ -24,13 +24,13 @@ class Checkpoint:
     """Which weights a network got.
 
     Attributes:
-      network: "RUN/networks/NAME".
+      network: the folder "RUN/networks/NAME".
       step: number of finished training steps.
       steps: how many the run is to have.
       best: whether it was selected by its score on the target's labels.
     """
 
-    network: str
+    network: pathlib.Path
     step: int
     steps: int
     best: bool
@@ -61,6 +61,22 @@ class Trained:
     def target(self) -> str:
         """The data set that the networks were adapted to."""
         return self.runs[0].config.target
+
+    def made_from(self) -> dict:
+        """JSON-ready: the weights, and how their maps are merged."""
+        return {
+            "merge": self.inference.rule,
+            "merge_at": self.inference.merge_at,
+            "merged": list(self.inference.merged),
+            "networks": [
+                {
+                    "network": "/".join(c.network.resolve().parts[-3:]),
+                    "step": c.step,
+                    "selected_on_target_labels": c.best,
+                }
+                for c in self.checkpoints
+            ],
+        }
 
     def notes(self) -> list[str]:
         """What whoever sees results of these networks must know of their weights, a sentence each."""
@@ -198,5 +214,5 @@ def _load_network(
     config = dataclasses.replace(run.config, precision=precision or run.config.precision)
     segmenter = build_segmenter(config, network, len(run.classes), discriminators=False)
     step, _ = checkpoints.restore({"segmenter": segmenter}, step=step, partial=True)
-    checkpoint = Checkpoint(str(directory), step, config.steps, best)
+    checkpoint = Checkpoint(directory, step, config.steps, best)
     return member(config, segmenter, mean=run.mean_rgb, branches=branches), checkpoint

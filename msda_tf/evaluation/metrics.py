@@ -6,6 +6,8 @@
                          "confusion": [[...], ...]},
                   ..., "Max Merge": {...}}}
 
+Beside them, `made_from` says which weights were scored, and how they were merged.
+
 All scores are fractions 0-1 (tables print percent). `miou_19` is the mean over all classes, an absent one counting 0,
 under this key for a custom class list of any length too; `miou_present` leaves absent classes out and is null if all
 are absent. An IoU is null if the class is neither in the ground truth nor predicted. `confusion` has one row per true
@@ -15,7 +17,7 @@ are counted per true class under the additional key `no_class`, which is there o
 
 import json
 import pathlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -37,6 +39,7 @@ class Metrics:
       images: number of images scored.
       class_names: in trainId order.
       matrices: branch name -> int64 `[C, C + 1]`, in the order of the columns of the tables.
+      made_from: which weights were scored, and how they were merged (JSON-ready).
     """
 
     target: str
@@ -44,6 +47,7 @@ class Metrics:
     images: int
     class_names: tuple[str, ...]
     matrices: dict[str, np.ndarray]
+    made_from: dict = field(default_factory=dict)
 
 
 def to_json(metrics: Metrics) -> dict:
@@ -61,7 +65,14 @@ def to_json(metrics: Metrics) -> dict:
         }
         if matrix[:, -1].any():
             branches[branch]["no_class"] = matrix[:, -1].tolist()
-    return {"target": metrics.target, "split": metrics.split, "images": metrics.images, "branches": branches}
+    made_from = {"made_from": metrics.made_from} if metrics.made_from else {}
+    return {
+        "target": metrics.target,
+        "split": metrics.split,
+        "images": metrics.images,
+        **made_from,
+        "branches": branches,
+    }
 
 
 def write(metrics: Metrics, path: pathlib.Path) -> None:
@@ -94,6 +105,7 @@ def read(path: pathlib.Path) -> Metrics:
             images=value["images"],
             class_names=names,
             matrices=matrices,
+            made_from=value.get("made_from", {}),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise MsdaError(f"{path} is damaged (at {error}): run msda-tf evaluate again") from None

@@ -1,0 +1,72 @@
+"""What travels with an exported model, for those who read its outputs: `assets.extra/metadata.json`."""
+
+import datetime
+
+from msda_tf import __version__, runs
+from msda_tf.errors import MsdaError
+from msda_tf.evaluation import metrics
+from msda_tf.evaluation.protocol import score
+from msda_tf.inference import MAX_MERGE
+from msda_tf.labels import IGNORE
+from msda_tf.serving.model import Served
+from msda_tf.trained import Trained
+
+FILE_NAME = "metadata.json"
+
+
+def describe(networks: Trained, served: Served) -> dict:
+    """JSON-ready: classes, colours, means, merge, weights, versions and scores of an export."""
+    classes = networks.classes
+    return {
+        "msda_tf": __version__,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "target": networks.target,
+        "classes": [
+            {"train_id": index, "name": name, "color": list(color)}
+            for index, (name, color) in enumerate(zip(classes.names, classes.colors, strict=True))
+        ],
+        "ignore": IGNORE,
+        "limits": {"max_pixels_in_a_call": served.max_pixels, "size": served.size and list(served.size)},
+        "branches": networks.training_sets,
+        "inputs_of_networks": [
+            {"mean_rgb": list(member.mean), "scale": member.scale, "size": member.size and list(member.size)}
+            for member in networks.inference.members
+        ],
+        **networks.made_from(),
+        "miou": miou(networks),
+        "notes": networks.notes(),
+        "runs": [
+            {"name": run.directory.resolve().name, "sources": list(run.config.sources), **_origin(run)}
+            for run in networks.runs
+        ],
+        "exported_with": runs.provenance(),
+    }
+
+
+def miou(networks: Trained) -> dict | None:
+    """The score of exactly these weights and this merge in the first run's metrics.json; None if there is none."""
+    try:
+        found = metrics.read(networks.runs[0].directory / metrics.FILE_NAME)
+    except MsdaError:
+        return None
+    own = networks.made_from()
+    scored = found.made_from
+    column = MAX_MERGE if len(own["merged"]) > 1 else own["merged"][0]
+    weights = scored.get("networks", [])
+    same_weights = all(network in weights for network in own["networks"])
+    same_merge = column != MAX_MERGE or all(scored.get(key) == own[key] for key in ("merge", "merge_at", "merged"))
+    if not (same_weights and same_merge and column in found.matrices):
+        return None
+    scores = score(found.matrices[column], networks.classes)
+    return {
+        "target": found.target,
+        "split": found.split,
+        "images": found.images,
+        "all_classes": scores.miou_all,
+        "present_classes": scores.miou_present,
+    }
+
+
+def _origin(run: runs.Run) -> dict:
+    provenance = run.info["provenance"]
+    return {key: provenance.get(key) for key in ("started", "git", "packages")}
