@@ -75,7 +75,7 @@ def _furnish(scene: Scene, side: Side) -> None:
             at = scene.point(side.sign * (side.kerb + 0.45), z)
             scene.draw_later(z, lambda at=at: draw_bollard(canvas, at, materials, rng))
     for s, z in _spots(scene, side, crowd.litter, (5, 30), (side.walk, side.edge)):
-        solid = template("bin", int(rng.integers(2)))
+        solid = template("bin", rng)
         place(scene, Kind.STATIC, solid, scene.point(s, z), scene.between(-0.2, 0.2), z)
 
 

@@ -72,7 +72,7 @@ def drive(scene: Scene, kind: str, s: float, z: float, heading: float, *, across
     Returns:
       its length in metres.
     """
-    solid = None if kind in ("motorcycle", "bicycle") else template(kind, int(scene.rng.integers(60)))
+    solid = None if kind in ("motorcycle", "bicycle") else template(kind, scene.rng)
     length = 2.0 if solid is None else float(np.ptp(solid.footprint[:, 1]))
     middle = z + (1.3 if across else length / 2)
     x, bend = scene.canvas.camera.street(s + scene.between(-0.3, 0.3), middle)

@@ -59,9 +59,10 @@ class _Builder:
 
     def build(self, length, width, height) -> Solid:
         centres = np.array(self.centres)
-        normals = np.array([np.cross(face[1] - face[0], face[2] - face[0]) for face in self.faces])
+        first, second, third = (np.array([face[corner] for face in self.faces]) for corner in range(3))
+        normals = np.cross(second - first, third - first)
         normals /= np.linalg.norm(normals, axis=1, keepdims=True)
-        inward = np.einsum("fi,fi->f", normals, np.array([face[0] for face in self.faces]) - centres) < 0
+        inward = np.einsum("fi,fi->f", normals, first - centres) < 0
         normals[inward] *= -1
         x, z = width / 2, length / 2
         return Solid(
@@ -168,9 +169,7 @@ def _train():
     b, half, end = _Builder(), 1.3, 12.0
     nose = [(-end, 0.25), (-end - 0.1, 1.3), (-end + 0.7, 3.35), (end - 0.7, 3.35), (end + 0.1, 1.3), (end, 0.25)]
     b.prism(nose, half, top=half * 0.93)
-    b.prism(
-        [(-end + 2, 3.35), (-end + 2.3, 3.65), (end - 2.3, 3.65), (end - 2, 3.35)], half * 0.6, side="dark", layer=2
-    )
+    b.prism([(-end + 3, 3.33), (-end + 3.3, 3.5), (end - 3.3, 3.5), (end - 3, 3.33)], half * 0.6, side="dark", layer=2)
     b.both_sides(half + 0.01, [(-end, 0.25), (-end, 0.75), (end, 0.75), (end, 0.25)], "trim")
     x = half * 0.985
     b.both_sides(x, [(-end + 0.6, 1.5), (-end + 0.7, 2.6), (end - 0.7, 2.6), (end - 0.6, 1.5)], "glass")
@@ -219,8 +218,11 @@ _TEMPLATES = {
 }
 
 
+def template(name: str, rng: np.random.Generator) -> Solid:
+    """One of the bodies called car, bus, truck, train or bin."""
+    return _made(name, int(rng.integers(len(_TEMPLATES[name]))))
+
+
 @cache
-def template(name: str, variant: int) -> Solid:
-    """A body: car (5 variants), bus, truck (3), train, or bin (2); the variant is taken modulo their number."""
-    makers = _TEMPLATES[name]
-    return makers[variant % len(makers)]()
+def _made(name: str, variant: int) -> Solid:
+    return _TEMPLATES[name][variant]()
