@@ -2,9 +2,14 @@
 
 import prepared
 import pytest
+import tensorflow as tf
 
 from msda_tf import config as configuration
 from msda_tf import train
+
+# As on the smallest machine that runs the tests, so that sums are ordered alike everywhere.
+tf.config.threading.set_intra_op_parallelism_threads(2)
+tf.config.threading.set_inter_op_parallelism_threads(2)
 
 
 @pytest.fixture(scope="session")
