@@ -65,7 +65,7 @@ def command(directory, file, settings, preset, restart, yes, print_config, no_ad
         click.confirm(f"Remove the run in {directory} and start over?", abort=True)
     train.load_manifests(config)
     with TrainingProgress(console) as progress:
-        run = train.train(config, directory, restart=restart, on_progress=progress)
+        run = train.train(config, directory, restart=restart, on_progress=progress, on_weights=progress.weights)
     console.print(
         f"Trained {', '.join(network.name for network in run.networks)} for {config.steps} steps in {directory}"
     )
@@ -133,6 +133,10 @@ class TrainingProgress:
 
     def __exit__(self, *_):
         self._progress.stop()
+
+    def weights(self, network, report):
+        """Shows what a network's starting weights are: silently missing ones are the commonest cause of bad runs."""
+        self._console.print(f"{network.name}: {report}", highlight=False)
 
     def __call__(self, network, step, steps, headline):
         if not self._console.is_terminal:

@@ -58,9 +58,10 @@ def gan_loss(logits: tf.Tensor, domain: float, objective: str = "vanilla") -> tf
     return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=target, logits=logits))
 
 
-def discriminator_loss(source_logits: tf.Tensor, target_logits: tf.Tensor, objective: str = "vanilla") -> tf.Tensor:
-    """What a discriminator minimises (eq. 2), halved as in AdaptSegNet: `[B, h, w, 1]` answers for both domains."""
-    return (gan_loss(source_logits, SOURCE, objective) + gan_loss(target_logits, TARGET, objective)) / 2
+def discriminator_loss(logits: tf.Tensor, domain: float, objective: str = "vanilla") -> tf.Tensor:
+    """One domain's half of what a discriminator minimises (eq. 2): the two halves add up to the mean of both domains,
+    as in AdaptSegNet. Answers `[B, h, w, 1]` for maps of `domain`."""
+    return gan_loss(logits, domain, objective) / 2
 
 
 def adversarial_loss(target_logits: tf.Tensor, objective: str = "vanilla") -> tf.Tensor:

@@ -64,12 +64,16 @@ class NetworkPlan:
 
 
 def plan(config: TrainConfig) -> list[NetworkPlan]:
-    """The networks that a configuration's layout trains, in order."""
+    """The networks that a configuration's layout trains, in order.
+
+    With one source S1 and S-All are the same branch: `separate` then trains S-All alone.
+    """
     own = tuple(f"S{number + 1}" for number in range(len(config.sources)))
     sources = NetworkPlan("sources", own, tuple((branch,) for branch in own), pooled=False)
     s_all = NetworkPlan("s-all", ("S-All",), (("S-All",),), pooled=True)
     joint = NetworkPlan("joint", (*own, "S-All"), tuple((branch, "S-All") for branch in own), pooled=False)
-    return {"separate": [sources, s_all], "joint": [joint], "sources": [sources], "s-all": [s_all]}[config.layout]
+    both = [sources, s_all] if len(own) > 1 else [s_all]
+    return {"separate": both, "joint": [joint], "sources": [sources], "s-all": [s_all]}[config.layout]
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,19 @@ from collections.abc import Callable
 import tensorflow as tf
 from absl import logging
 
-from msda_tf import runs
+from msda_tf import runs, weights
 from msda_tf.config import TrainConfig, validate
 from msda_tf.data import manifest as manifests_module
 from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.data.manifest import Manifest
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.runs import NetworkPlan, Run
-from msda_tf.training.segmentation import SegmentationTask
+from msda_tf.training.segmentation import SegmentationTask, input_size
 from msda_tf.training.trainer import Schedule, Trainer
+from msda_tf.weights import ImportReport
+
+SMALLEST_INPUT = 32
+"""Pixels: the five convolutions of a discriminator halve its map five times."""
 
 Progress = Callable[[NetworkPlan, int, int, str], None]
 
@@ -24,7 +28,7 @@ def load_manifests(config: TrainConfig) -> dict[str, Manifest]:
     """The prepared data sets of a configuration, by name.
 
     Raises:
-      UsageError: one is not prepared, a source has no labels, or their classes differ.
+      UsageError: one is not prepared, a source has no labels, their classes differ, or their images are too small.
     """
     validate(config)
     found = {name: manifests_module.find(config.data, name) for name in (config.target, *config.sources)}
@@ -37,6 +41,13 @@ def load_manifests(config: TrainConfig) -> dict[str, Manifest]:
             raise UsageError(
                 f"source {name!r} has {len(manifest.classes)} classes and target {config.target!r} {len(classes)}, or "
                 "they are named differently: prepare both with the same class list"
+            )
+    for manifest in found.values():
+        height, width = input_size(config, manifest)
+        if min(height, width) < SMALLEST_INPUT:
+            raise UsageError(
+                f"images of {manifest.name!r} reach the network with {width}x{height} pixels, fewer than the "
+                f"{SMALLEST_INPUT} that a discriminator needs: raise scale, or source_size and target_size"
             )
     return found
 
@@ -54,7 +65,12 @@ def default_directory(config: TrainConfig) -> pathlib.Path:
 
 
 def train(
-    config: TrainConfig, directory: pathlib.Path, *, restart: bool = False, on_progress: Progress | None = None
+    config: TrainConfig,
+    directory: pathlib.Path,
+    *,
+    restart: bool = False,
+    on_progress: Progress | None = None,
+    on_weights: Callable[[NetworkPlan, ImportReport], None] = lambda network, report: None,
 ) -> Run:
     """Trains a run, or continues it.
 
@@ -63,6 +79,7 @@ def train(
       directory: the run directory; made if it is not there.
       restart: remove what an earlier run left there and start over.
       on_progress: called with (network, step, steps, headline).
+      on_weights: told what a network's starting weights were.
 
     Returns:
       the finished run.
@@ -93,7 +110,7 @@ def train(
             f"= {config.accumulate}: choose a multiple, or fewer devices with CUDA_VISIBLE_DEVICES"
         )
     for network in run.networks:
-        _train_network(run, config, network, manifests, strategy, on_progress)
+        _train_network(run, config, network, manifests, strategy, on_progress, on_weights)
     return run
 
 
@@ -104,7 +121,7 @@ def local_strategy() -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
-def _train_network(run, config, network, manifests, strategy, on_progress):
+def _train_network(run, config, network, manifests, strategy, on_progress, on_weights):
     corrupt = CorruptRecords(limit=config.corrupt_limit)
     task = SegmentationTask(config=config, network=network, manifests=manifests, strategy=strategy, corrupt=corrupt)
     directory = run.network_directory(network)
@@ -125,10 +142,7 @@ def _train_network(run, config, network, manifests, strategy, on_progress):
         resume_hint=f"run msda-tf train --run {run.directory} with the same settings",
     )
     if config.init != "none" and not trainer.checkpoints.steps():
-        from msda_tf import weights
-
-        report = weights.initialize(task.segmenter, config.init, allow_partial=config.init_partial)
-        logging.info("%s", report)
+        on_weights(network, weights.initialize(task.segmenter, config.init, allow_partial=config.init_partial))
     try:
         trainer.run()
     except tf.errors.ResourceExhaustedError as error:

@@ -105,7 +105,7 @@ class GanStep:
                         if image_size != label_size:
                             maps = self._upsample(logits[level][branch], image_size)
                         answers = self._discriminate(level, branch, tf.stop_gradient(maps))
-                        part = losses.gan_loss(answers, losses.SOURCE, config.gan) / 2 * share / self._fed[branch]
+                        part = losses.discriminator_loss(answers, losses.SOURCE, config.gan) * share / self._fed[branch]
                         discriminator_loss += part
                         metrics[f"disc/{level}/{branch}"] = part
                         accuracy = _accuracy(answers, losses.SOURCE, config.gan)
@@ -127,7 +127,7 @@ class GanStep:
                     answers = self._discriminate(level, branch, maps)
                     adversarial = losses.adversarial_loss(answers, config.gan) * share
                     generator_loss += self.adv_weights[level] * adversarial
-                    part = losses.gan_loss(answers, losses.TARGET, config.gan) / 2 * share
+                    part = losses.discriminator_loss(answers, losses.TARGET, config.gan) * share
                     discriminator_loss += part
                     metrics[f"adv/{level}/{branch}"] = adversarial
                     metrics[f"disc/{level}/{branch}"] = part
