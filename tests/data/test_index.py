@@ -84,6 +84,13 @@ def test_a_shard_cut_between_records_disagrees_with_the_manifest(tmp_path, shard
         RecordIndex(tmp_path, shards)
 
 
+def test_a_shard_of_another_conversion_disagrees_with_the_manifest(tmp_path, shards):
+    with tf.io.TFRecordWriter(str(tmp_path / "2.tfrecord")) as writer:
+        writer.write(b"fourteen")
+    with pytest.raises(MsdaError, match=r"2\.tfrecord holds 1 records in 24 bytes, but the manifest says 1 in 20"):
+        RecordIndex(tmp_path, shards)
+
+
 def test_a_missing_shard_is_named(tmp_path, shards):
     (tmp_path / "2.tfrecord").unlink()
     with pytest.raises(MsdaError, match=r"2\.tfrecord does not exist"):
