@@ -65,7 +65,7 @@ def bare(images: list[bytes], labels: list[bytes]) -> tuple[float, float]:
             ids = cv2.extractChannel(pixels, 2).astype(np.uint8)
         else:
             ids = np.asarray(Image.open(io.BytesIO(label)))
-        cv2.imencode(".png", cv2.LUT(ids, table))
+        cv2.imencode(".png", cv2.LUT(ids, table), [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE])
     return clock.read()
 
 
