@@ -112,19 +112,19 @@ def _part(texture: np.ndarray, length: float, offset: float = 0.0) -> np.ndarray
 def _building(canvas: Canvas, lot: Lot, style: Style, rng: np.random.Generator) -> None:
     materials = style.materials
     color, tint = pick(rng, materials.facades), rng.uniform(0.85, 1.12)
-    pattern, shop, variant = pick(rng, materials.windows), bool(rng.random() < 0.45), int(rng.integers(VARIANTS))
+    pattern, shop = pick(rng, materials.windows), bool(rng.random() < 0.45)
     detail, level = _detail(canvas, lot)
     look = (color, materials.glass, pattern, materials.relief)
-    front, storey = facade(*look, shop, variant, detail, level)
+    front, storey = facade(*look, shop, detail, level)
     height = max(1, round(lot.height / storey)) * storey + 0.35
     rows = round(height / TALLEST * front.shape[0])
     owner, right = int(Kind.BUILDING), np.array([1.0, 0, 0])
     near = _near_end(canvas, lot, DEPTH)
     if near is not None:
-        end = _part(facade(*look, False, variant, detail, level)[0], DEPTH, LENGTH - DEPTH)
+        end = _part(facade(*look, False, detail, level)[0], DEPTH)
         canvas.picture(end[-rows:], origin=near, along=right, size=(DEPTH, height), owner=owner, tint=tint)
     origin, along, length = _along_street(canvas, lot)
-    texture = _part(front, length)[-rows:]
+    texture = _part(front, length, float(rng.uniform(0, max(0, LENGTH - length))))[-rows:]
     canvas.picture(texture, origin=origin, along=along, size=(length, height), owner=owner, tint=tint)
     if rng.random() < style.layout.pitched_roofs and height < 26:
         roof, rise = np.asarray(pick(rng, materials.roofs)), DEPTH * 0.42

@@ -19,7 +19,7 @@ TALLEST = 42.0
 """Metres that a facade texture covers from bottom to top."""
 
 VARIANTS = 2
-"""Different textures for the same colours and pattern."""
+"""Different walls of the same colour."""
 
 
 @cache
@@ -69,7 +69,6 @@ def facade(
     pattern: str,
     relief: float,
     shop: bool,
-    variant: int,
     detail: int,
     level: int,
 ) -> tuple[np.ndarray, float]:
@@ -81,7 +80,6 @@ def facade(
       pattern: of the windows: punched, ribbon, curtain or balcony.
       relief: strength of the wall's texture, 0-1.
       shop: whether the ground floor has shop windows.
-      variant: below VARIANTS.
       detail: texels per metre at level 0.
       level: how often its sides are halved.
 
@@ -89,9 +87,9 @@ def facade(
       uint8 `[h, w, 4]`, LENGTH metres wide and TALLEST high; the height of a storey in metres.
     """
     if level:
-        texture, storey = facade(color, glass, pattern, relief, shop, variant, detail, 0)
+        texture, storey = facade(color, glass, pattern, relief, shop, detail, 0)
         return shrunk(texture, level), storey
-    rng = _generator("facade", color, pattern, shop, variant)
+    rng = _generator("facade", color, pattern, shop)
     storey = float(rng.uniform(2.9, 3.6))
     pitch = {"punched": rng.uniform(1.9, 3.0), "ribbon": 3.2, "curtain": rng.uniform(1.4, 2.0), "balcony": 3.6}[pattern]
     rows, columns = round(storey * detail), round(pitch * detail)
