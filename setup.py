@@ -36,17 +36,23 @@ setup(
         "numpy>=2",
         # CRC32C of TFRecord files, in C.
         "google-crc32c",
+        # Reading Keras weight files of foreign layouts.
+        "h5py",
         # The same cv2 as opencv-python, without libGL, which servers and containers lack.
-        "opencv-python-headless",
+        "opencv-python-headless>=4.12",
         "click",
         "absl-py",
         "rich",
         "pyyaml",
         "pillow",
+        # tf.train.Example without importing TensorFlow.
+        "protobuf",
         "matplotlib",
     ],
     extras_require={
         "cuda": ["tensorflow[and-cuda]>=2.20,<2.22"],
+        # Holds TensorFlow at 2.20: for reading the shards with its own decoders, not for anything of ours.
+        "models": ["tf-models-official==2.20.0", "tf-keras~=2.20"],
         "torch": ["torch"],
         "test": ["pytest", "ruff", "cityscapesscripts"],
     },

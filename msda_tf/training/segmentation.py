@@ -167,8 +167,9 @@ class SegmentationTask:
         """Scores every branch and their merge on a part of the target's labelled test images."""
         split, config = self.target.evaluation_split, self.config
         matrices, picture = {}, None
-        images = pipeline.evaluation_images(self.target, split, limit=config.evaluate_images or None)
-        for example in images:
+        corrupt = CorruptRecords(limit=0)
+        images = pipeline.evaluation_images(self.target, split, limit=config.evaluate_images or None, corrupt=corrupt)
+        for example in _readable(images, corrupt):
             label = example["label"].numpy()
             maps = self._label_maps(example["image"][None], tf.constant(label.shape))
             maps = {name: value.numpy()[0] for name, value in maps.items()}
@@ -220,11 +221,14 @@ class SegmentationTask:
         return self.strategy.distribute_datasets_from_function(dataset)
 
     def _next(self, stream):
-        try:
+        with self.corrupt.raising():
             return next(stream)
-        except tf.errors.OpError:
-            self.corrupt.check()  # Says which record and why, where TensorFlow only says which op.
-            raise
+
+
+def _readable(examples, corrupt: CorruptRecords):
+    """The examples, with a damaged one's clear error instead of TensorFlow's."""
+    with corrupt.raising():
+        yield from examples
 
 
 def _with_loss_scale(config: TrainConfig, optimizer, variables):

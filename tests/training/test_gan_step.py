@@ -32,7 +32,9 @@ def eager():
     tf.config.run_functions_eagerly(False)
 
 
-def make_step(config=CONFIG, *, feeds=(("S1",), ("S2",)), generator_lr=1e-2, discriminator_lr=1e-2, norm="group"):
+def make_step(
+    config=CONFIG, *, feeds=(("S1",), ("S2",)), generator_lr=1e-2, discriminator_lr=1e-2, norm="group", strategy=None
+):
     branches = tuple(sorted({branch for feed in feeds for branch in feed}))
     keras.utils.set_random_seed(3)
     segmenter = MultiSourceSegmenter(
@@ -56,7 +58,7 @@ def make_step(config=CONFIG, *, feeds=(("S1",), ("S2",)), generator_lr=1e-2, dis
         discriminator_optimizer=make_optimizer("adam", discriminator_lr, variables=segmenter.discriminator_variables)
         if config.adapt
         else None,
-        strategy=tf.distribute.get_strategy(),
+        strategy=strategy or tf.distribute.get_strategy(),
     )
 
 

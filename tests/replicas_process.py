@@ -1,0 +1,51 @@
+"""Run by test_replicas.py in a process of its own, because the number of devices is fixed at TensorFlow's start.
+
+Usage: python replicas_process.py DEVICES: trains three steps and prints losses and weights as JSON.
+"""
+
+import json
+import sys
+
+import tensorflow as tf
+
+devices = int(sys.argv[1])
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
+
+from training.test_gan_step import images, make_step  # noqa: E402 (imports after the devices are made)
+
+from msda_tf.train import local_strategy  # noqa: E402
+
+strategy = local_strategy()
+assert strategy.num_replicas_in_sync == devices
+with strategy.scope():
+    step = make_step(norm="group", strategy=strategy)
+
+
+def split(source):
+    """Each replica's part of a batch of two images whose numbers of labelled pixels differ."""
+
+    def value(context):
+        number, size = context.replica_id_in_sync_group, 2 // devices
+        return {
+            name: array if name == "mean" else array[number * size : (number + 1) * size]
+            for name, array in source.items()
+        }
+
+    return strategy.experimental_distribute_values_from_function(value)
+
+
+def uneven(source):
+    label = source["label"].numpy()
+    label[0, 10:] = 255
+    return {**source, "label": tf.constant(label)}
+
+
+losses = []
+for number in range(3):
+    sources = [uneven(images(number, 65, 97)), images(number + 10, 71, 64)]
+    target = images(number + 20, 66, 80, labelled=False)
+    metrics = step({"sources": [split(source) for source in sources], "target": split(target)})
+    losses.append({name: float(value) for name, value in metrics.items() if not name.startswith("gradient_norm")})
+weights = [float(tf.reduce_sum(tf.abs(variable))) for variable in step.segmenter.trainable_variables]
+print("RESULT " + json.dumps({"losses": losses, "weights": weights}))
