@@ -5,27 +5,23 @@ import pathlib
 import click
 from rich.console import Console
 
+from msda_tf.cli import options
 from msda_tf.cli.progress import counting
 from msda_tf.evaluation.protocol import SUBSET_RULES, subset
 
-MERGES = ("max-logit", "max-probability", "mean-probability", "all")
-
 
 @click.command(context_settings={"max_content_width": 110})
-@click.option(
-    "--run",
-    "directories",
-    multiple=True,
-    required=True,
-    type=click.Path(path_type=pathlib.Path),
-    help="Run directory; several are merged.",
-)
+@options.runs
 @click.option(
     "--data", type=click.Path(path_type=pathlib.Path), help="Folder that prepare wrote.  [default: the run's]"
 )
 @click.option("--split", help="Split of the target.  [default: its test split]")
 @click.option("--limit", type=click.IntRange(1), help="Score at most this many images, spread over the split.")
-@click.option("--merge", type=click.Choice(MERGES), help="Rule of Max Merge; all compares every one.  [default: run's]")
+@click.option(
+    "--merge",
+    type=click.Choice([*options.MERGE_RULES, "all"]),
+    help="Rule of Max Merge; all compares every one.  [default: run's]",
+)
 @click.option(
     "--protocol",
     default="all",
@@ -38,7 +34,7 @@ MERGES = ("max-logit", "max-probability", "mean-probability", "all")
     show_default=True,
     help="With fewer classes: the mean of their IoUs, or ignore the pixels of the others.",
 )
-@click.option("--select", type=click.Choice(["last", "best"]), help="Checkpoint to use.  [default: the run's]")
+@options.select
 @click.option("--pictures", "panels", type=click.IntRange(0), default=0, help="Write this many panels to RUN/pictures.")
 @click.option(
     "--json",
@@ -46,7 +42,7 @@ MERGES = ("max-logit", "max-probability", "mean-probability", "all")
     type=click.Path(path_type=pathlib.Path, dir_okay=False),
     help="Where to write the metrics.  [default: metrics.json in the first run]",
 )
-def command(directories, protocol, subset_rule, **options):
+def command(directories, protocol, subset_rule, **others):
     """Score every branch and Max Merge on the target's labelled images.
 
     S-All of a run without adaptation is shown as No Adapt and is not merged.
@@ -63,9 +59,9 @@ def command(directories, protocol, subset_rule, **options):
     names = subset(protocol, runs.read(directories[0]).classes)
     console = Console()
     with counting(console, "evaluating") as progress:
-        evaluation = evaluate.evaluate(directories, on_progress=progress, **options)
+        evaluation = evaluate.evaluate(directories, on_progress=progress, **others)
     show(evaluation, console, names=names, rule=subset_rule)
-    click.echo(f"Metrics: {options['output'] or directories[0] / 'metrics.json'}")
+    click.echo(f"Metrics: {others['output'] or directories[0] / 'metrics.json'}")
     if evaluation.pictures:
         click.echo(f"Pictures: {len(evaluation.pictures)} panels in {evaluation.pictures[0].parent}")
 

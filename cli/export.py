@@ -4,7 +4,7 @@ import pathlib
 
 import click
 
-from msda_tf.evaluation.merge import RULES
+from msda_tf.cli import options
 
 
 class Size(click.ParamType):
@@ -20,20 +20,13 @@ class Size(click.ParamType):
 
 
 @click.command(context_settings={"max_content_width": 110})
-@click.option(
-    "--run",
-    "directories",
-    multiple=True,
-    required=True,
-    type=click.Path(path_type=pathlib.Path),
-    help="Run directory; several are merged.",
-)
+@options.runs
 @click.option(
     "--output", required=True, type=click.Path(path_type=pathlib.Path), help="The model's folder: a server's base path."
 )
-@click.option("--merge", type=click.Choice(RULES), help="Rule of Max Merge.  [default: the run's]")
-@click.option("--branches", help="Branches to merge, separated by commas.  [default: all]")
-@click.option("--select", type=click.Choice(["last", "best"]), help="Checkpoint to use.  [default: the run's]")
+@options.merge
+@options.branches
+@options.select
 @click.option("--confidence", is_flag=True, help="Also give the probability of each pixel's class.")
 @click.option("--color-map", is_flag=True, help="Also give the label map in the classes' colours.")
 @click.option("--size", type=Size(), help="Take only images of this size.  [default: any]")
@@ -54,7 +47,7 @@ class Size(click.ParamType):
     show_default=True,
     help="Refuse requests of more pixels in all, which the server's memory may not hold (ResNet-101: 1 GB a million).",
 )
-def command(directories, output, branches, confidence, color_map, size, max_pixels, **options):
+def command(directories, output, confidence, color_map, size, max_pixels, **others):
     """Write a SavedModel for TensorFlow Serving.
 
     The model takes uint8 RGB images of any size (signature serving_default), or PNG and JPEG files (serving_bytes), and
@@ -69,8 +62,7 @@ def command(directories, output, branches, confidence, color_map, size, max_pixe
     from msda_tf import export
     from msda_tf.serving.model import Served
 
-    names = [name.strip() for name in branches.split(",")] if branches is not None else None
     served = Served(confidence=confidence, color_map=color_map, size=size, max_pixels=max_pixels)
-    version = export.export(directories, output, branches=names, served=served, **options)
+    version = export.export(directories, output, served=served, **others)
     click.echo(f"Exported to {version}")
     click.echo(f"Look at it: saved_model_cli show --dir {version} --all")

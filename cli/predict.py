@@ -5,51 +5,74 @@ import pathlib
 import click
 from rich.console import Console
 
+from msda_tf.cli import options
 from msda_tf.cli.progress import counting
-from msda_tf.errors import MsdaError
-from msda_tf.evaluation.merge import RULES
+from msda_tf.errors import MsdaError, UsageError
+from msda_tf.results import DEFAULT_KINDS, KINDS
 
 
 @click.command(context_settings={"max_content_width": 110})
-@click.option(
-    "--run",
-    "directories",
-    multiple=True,
-    required=True,
-    type=click.Path(path_type=pathlib.Path),
-    help="Run directory; several are merged.",
-)
+@options.runs
 @click.option(
     "--input",
     "source",
     required=True,
     type=click.Path(path_type=pathlib.Path),
-    help="Image (PNG or JPEG), or folder of images, with sub-folders.",
+    help="Image (PNG or JPEG), folder of images with sub-folders, or video.",
 )
 @click.option("--output", required=True, type=click.Path(path_type=pathlib.Path), help="Folder to write to.")
-@click.option("--merge", type=click.Choice(RULES), help="Rule of Max Merge.  [default: the run's]")
-@click.option("--branches", help="Branches to merge, separated by commas.  [default: all]")
-@click.option("--select", type=click.Choice(["last", "best"]), help="Checkpoint to use.  [default: the run's]")
-def command(directories, source, output, branches, **options):
-    """Segment images.
+@click.option(
+    "--outputs",
+    "kinds",
+    type=options.Names(),
+    help=f"Which results to write, of {', '.join(KINDS)}.  [default: {', '.join(DEFAULT_KINDS)}]",
+)
+@click.option(
+    "--submission", type=click.Choice(["cityscapes"]), help="Write labelIds for the benchmark's server instead."
+)
+@click.option("--tta", type=click.Choice(["flip"]), help="Average over the image and its mirror image; twice the time.")
+@click.option("--resume", is_flag=True, help="Leave images alone whose results are there.")
+@options.merge
+@options.branches
+@options.select
+def command(directories, source, output, kinds, submission, tta, **others):
+    """Segment images or a video.
 
-    Writes labels/NAME.png (trainIds), colors/NAME.png and overlays/NAME.png, at each image's own size. Images that
-    cannot be read are named at the end, and the exit code is then 1.
+    Writes labels/NAME.png (trainIds), colors/NAME.png and overlays/NAME.png, at each image's own size, and on request
+    confidence/NAME.png (0 to 255 for 0 to 1). Images that cannot be read are named at the end, and the exit code is
+    then 1. Of a video, colours, overlays and confidence become MP4 files, and labels a folder of PNG files.
 
     \b
     Examples:
       msda-tf predict --run runs/cityscapes --input frame.png --output results
-      msda-tf predict --run runs/cityscapes --input frames/ --output results
+      msda-tf predict --run runs/cityscapes --input frames/ --output results --resume
+      msda-tf predict --run runs/cityscapes --input drive.mp4 --output results --outputs overlays
+      msda-tf predict --run runs/cityscapes --input leftImg8bit/test --output results --submission cityscapes
     """
     from msda_tf import predict
 
-    names = [name.strip() for name in branches.split(",")] if branches is not None else None
+    if not set(kinds or ()) <= set(KINDS):
+        raise UsageError(f"--outputs {','.join(kinds)}: expected some of {','.join(KINDS)}")
+    if submission and kinds:
+        raise UsageError("--submission writes labelIds alone: leave --outputs out")
+    kinds = kinds or DEFAULT_KINDS
     console = Console()
     with counting(console, "segmenting") as progress:
-        result = predict.predict(directories, source, output, branches=names, on_progress=progress, **options)
+        result = predict.predict(
+            directories,
+            source,
+            output,
+            kinds=kinds,
+            for_submission=submission is not None,
+            flip=tta == "flip",
+            on_progress=progress,
+            **others,
+        )
     for note in result.notes:
         click.echo(f"note: {note}", err=True)
-    click.echo(f"Segmented {result.done} images into {', '.join(f'{output}/{name}' for name in predict.FOLDERS)}")
+    folders = [str(output)] if submission else [f"{output}/{kind}" for kind in kinds]
+    skipped = f"; the results of {result.skipped} were there" if result.skipped else ""
+    click.echo(f"Segmented {result.done} images into {', '.join(folders)}{skipped}")
     if result.failed:
         for message in result.failed:
             click.echo(message, err=True)

@@ -15,13 +15,15 @@ def counting(console: Console, what: str) -> Iterator[Callable[[int, int], None]
 
         def report(done, count):
             nonlocal shown
-            if count and done * 10 // count != shown:
-                shown = done * 10 // count
-                console.print(f"{what}: {done} of {count} images", highlight=False)
+            # Videos do not always tell how long they are.
+            part = done * 10 // count if count else done // 100
+            if part != shown:
+                shown = part
+                console.print(f"{what}: {done} of {count or 'unknown'} images", highlight=False)
 
         yield report
         return
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("left"), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task(what, total=None)
-        yield lambda done, count: progress.update(task, completed=done, total=count)
+        yield lambda done, count: progress.update(task, completed=done, total=count or None)

@@ -2,7 +2,7 @@
 
 import concurrent.futures
 import pathlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from msda_tf.evaluation import confusion, metrics, pictures, protocol, tables
 from msda_tf.evaluation.merge import RULES
 from msda_tf.evaluation.metrics import Metrics
 from msda_tf.inference import MAX_MERGE
+from msda_tf.stream import batches
 from msda_tf.trained import Trained
 
 ALL_RULES: dict[str, tuple[str, str]] = {
@@ -29,9 +30,6 @@ ALL_RULES: dict[str, tuple[str, str]] = {
     "Mean Probability at map": ("mean-probability", "map"),
 }
 """Name -> (rule, merge_at) of every way to merge: the first is the paper's."""
-
-# Small images share a call where a device is faster with them.
-_BATCH_PIXELS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -104,11 +102,11 @@ def evaluate(
     with corrupt.raising(), concurrent.futures.ThreadPoolExecutor(1) as counter:
         counting = counter.submit(lambda: None)
         try:
-            for examples in _batches(images):
-                maps = label_maps(tf.stack([example["image"] for example in examples]))
+            for batch in batches((example, example["image"]) for example in images):
+                maps = label_maps(tf.stack([image for _, image in batch]))
                 counting.result()
                 on_progress(tally.images, count)
-                counting = counter.submit(tally.add, examples, maps)
+                counting = counter.submit(tally.add, [example for example, _ in batch], maps)
             counting.result()
         except tf.errors.ResourceExhaustedError as error:
             raise MsdaError(
@@ -187,21 +185,6 @@ def _check(manifest: Manifest, split: str | None, networks: Trained) -> str:
             f"split {split!r} of {manifest.name!r} {lacks}: with labels there are {', '.join(labelled) or 'none'}"
         )
     return split
-
-
-def _batches(examples: Iterable[dict]) -> Iterator[list[dict]]:
-    """Runs of consecutive images of one size; single images on a CPU, which gains nothing from batches."""
-    on_gpu = bool(tf.config.list_logical_devices("GPU"))
-    batch: list[dict] = []
-    for example in examples:
-        shape = example["image"].shape
-        full = not on_gpu or (len(batch) + 1) * shape[0] * shape[1] > _BATCH_PIXELS
-        if batch and (full or batch[0]["image"].shape != shape):
-            yield batch
-            batch = []
-        batch.append(example)
-    if batch:
-        yield batch
 
 
 class _Tally:

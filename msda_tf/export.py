@@ -73,7 +73,7 @@ def export(
 
 def _rescaled(inference: Inference, scale: float) -> Inference:
     members = [dataclasses.replace(member, scale=scale, size=None) for member in inference.members]
-    return Inference(members, rule=inference.rule, merge_at=inference.merge_at, merged=inference.merged)
+    return dataclasses.replace(inference, members=members)
 
 
 def _write(networks: Trained, served: Served, folder: pathlib.Path) -> None:

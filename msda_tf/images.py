@@ -5,6 +5,7 @@ import pathlib
 
 import tensorflow as tf
 
+from msda_tf.data.transforms import decode_image
 from msda_tf.errors import MsdaError, UsageError
 
 ENDINGS = (".png", ".jpg", ".jpeg")
@@ -49,8 +50,11 @@ def result_names(images: list[pathlib.PurePath]) -> dict[pathlib.PurePath, pathl
 def read(path: pathlib.Path) -> tf.Tensor:
     """Decodes an image file.
 
+    Grey images get three equal channels, an alpha channel is dropped, 16-bit images keep their upper 8 bits, and a
+    rotation in EXIF data is not applied, for label maps fit the pixels as they are stored.
+
     Returns:
-      uint8 `[H, W, 3]` RGB (see `decode`).
+      uint8 `[H, W, 3]` RGB.
 
     Raises:
       MsdaError: it cannot be read, is no PNG or JPEG, or is damaged.
@@ -64,25 +68,6 @@ def read(path: pathlib.Path) -> tf.Tensor:
     if not data.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):
         raise MsdaError(f"{path} is no image: expected the content of a PNG or JPEG file")
     try:
-        return decode(tf.constant(data))
+        return decode_image(tf.constant(data))
     except tf.errors.InvalidArgumentError:
         raise MsdaError(f"{path} is a damaged or truncated image: copy it again") from None
-
-
-def decode(data: tf.Tensor) -> tf.Tensor:
-    """Decodes the content of a PNG or JPEG file, as TensorFlow operations.
-
-    Grey images get three equal channels, an alpha channel is dropped, 16-bit images keep their upper 8 bits, and a
-    rotation in EXIF data is not applied, for label maps fit the pixels as they are stored.
-
-    Args:
-      data: string `[]`.
-
-    Returns:
-      uint8 `[H, W, 3]` RGB.
-
-    Raises:
-      tf.errors.InvalidArgumentError: it cannot be decoded.
-    """
-    # decode_jpeg also decodes PNG, and alone lets one choose the exact inverse transform that other libraries use.
-    return tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")

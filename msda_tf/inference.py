@@ -63,38 +63,46 @@ class SmallMap(NamedTuple):
     align_corners: bool
 
 
+@dataclass(frozen=True)
 class Inference:
     """Several branches of one or more networks, merged.
 
-    Args:
+    Attributes:
       members: at least one; shown names must differ over all members.
       rule: how branches are merged (`msda_tf.evaluation.merge.RULES`).
       merge_at: "image": for each pixel of the image; "map": on the networks' small maps, which are then up-sampled.
-      merged: names of the branches that take part in the merge; all by default.
+      merged: names of the branches that take part in the merge; all if none is given.
+      flip: average the logits of the image and of its mirror image (test-time augmentation), for twice the time.
     """
 
-    def __init__(
-        self,
-        members: Sequence[Member],
-        *,
-        rule: str = "max-logit",
-        merge_at: str = "image",
-        merged: Sequence[str] | None = None,
-    ):
-        self.members, self.rule, self.merge_at = tuple(members), rule, merge_at
+    members: Sequence[Member]
+    rule: str = "max-logit"
+    merge_at: str = "image"
+    merged: Sequence[str] = ()
+    flip: bool = False
+
+    def __post_init__(self):
         names = self.branch_names
         if len(set(names)) != len(names):
             raise ValueError(f"branch names differ, not {names}")
-        self.merged = tuple(names if merged is None else merged)
+        object.__setattr__(self, "merged", tuple(self.merged or names))
 
     @property
     def branch_names(self) -> list[str]:
         """Shown names of all branches, in order."""
         return [name for member in self.members for name in member.branches]
 
-    def segment(self, images: tf.Tensor) -> tf.Tensor:
-        """The merged label map: of uint8 RGB images `[B, H, W, 3]` of any size, trainIds uint8 `[B, H, W]`."""
-        maps, size = self._maps(images), tf.shape(images)[1:3]
+    def segment(self, images: tf.Tensor, size=None) -> tf.Tensor:
+        """The merged label map.
+
+        Args:
+          images: uint8 `[B, H, W, 3]` RGB, any size.
+          size: (H', W') of the map: the images' own by default.
+
+        Returns:
+          trainIds uint8 `[B, H', W']`.
+        """
+        maps, size = self._maps(images), tf.shape(images)[1:3] if size is None else size
         if self.merge_at == "map":
             return merge.top_class(_upsample(self._merged_map(maps, self.rule), size))[1]
         # A generator: eagerly, only one branch's large map exists at a time.
@@ -151,11 +159,14 @@ class Inference:
 
     def _maps(self, images) -> dict[str, SmallMap]:
         """Each branch's logits as the network gives them."""
-        return {
-            name: SmallMap(maps, member.align_corners)
-            for member in self.members
-            for name, maps in member.logits(images).items()
-        }
+        small = {}
+        for member in self.members:
+            logits = member.logits(images)
+            if self.flip:
+                mirrored = member.logits(tf.reverse(images, [2]))
+                logits = {name: (maps + tf.reverse(mirrored[name], [2])) / 2 for name, maps in logits.items()}
+            small |= {name: SmallMap(maps, member.align_corners) for name, maps in logits.items()}
+        return small
 
     def _merged_map(self, maps, rule) -> SmallMap:
         first = maps[self.merged[0]]

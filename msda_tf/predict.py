@@ -1,24 +1,17 @@
-"""Segments image files: label map, colours and overlay of each, at the image's own size."""
+"""Segments image files: label map, colours, overlay and confidence of each, at the image's own size."""
 
-import collections
-import concurrent.futures
+import dataclasses
 import pathlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import tensorflow as tf
 
-from msda_tf import images, trained
-from msda_tf.errors import MsdaError, UsageError
+from msda_tf import images, results, submission, trained, video
+from msda_tf.errors import UsageError
 from msda_tf.evaluation import pictures
-from msda_tf.labels import ClassList
-
-FOLDERS = ("labels", "colors", "overlays")
-"""Below the output folder: trainIds as 8-bit greyscale PNG, in the classes' colours, and over the image."""
-
-# Images that are read before the network needs them: a few hide the disk's latency, many would fill the memory.
-_AHEAD = 4
+from msda_tf.inference import Inference
+from msda_tf.stream import stream
 
 
 @dataclass(frozen=True)
@@ -27,11 +20,13 @@ class Prediction:
 
     Attributes:
       done: number of images whose results were written.
+      skipped: number of images whose results were there.
       failed: one message for each image that could not be segmented.
       notes: what whoever sees the results must know of the weights.
     """
 
     done: int
+    skipped: int
     failed: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -41,62 +36,93 @@ def predict(
     source: str | pathlib.Path,
     output: str | pathlib.Path,
     *,
+    kinds: Sequence[str] = results.DEFAULT_KINDS,
+    for_submission: bool = False,
+    resume: bool = False,
+    flip: bool = False,
     merge: str | None = None,
     select: str | None = None,
     branches: Sequence[str] | None = None,
     on_progress: Callable[[int, int], None] = lambda done, count: None,
 ) -> Prediction:
-    """Segments an image, or all images of a folder and its sub-folders.
+    """Segments an image, all images of a folder and its sub-folders, or a video.
 
-    For the image `a/frame.png` it writes `labels/a/frame.png`, `colors/a/frame.png` and `overlays/a/frame.png` (see
-    `images.result_names`). An image that cannot be read does not stop the others.
+    For the image `a/frame.png` it writes `labels/a/frame.png`, `colors/a/frame.png` and so on (see
+    `images.result_names`). An image that cannot be read does not stop the others. For videos see `msda_tf.video`.
 
     Args:
       directories: run directories, merged.
-      source: a PNG or JPEG file, or a folder.
+      source: a PNG, JPEG or video file, or a folder of images.
       output: the folder to write to; what is there of an earlier run is replaced.
+      kinds: which of `results.KINDS`.
+      for_submission: write labelIds for Cityscapes' benchmark server instead (see `msda_tf.submission`).
+      resume: leave images alone whose results are there.
+      flip: average over the image and its mirror image.
       merge: one of `msda_tf.evaluation.merge.RULES`; the runs' own by default.
       select: "last" or "best" checkpoint; each run's own choice by default.
       branches: shown names of the branches to merge; all that were adapted by default.
-      on_progress: called with (images done, number of images).
+      on_progress: called with (images done, number of images, or 0 if it is not known).
 
     Raises:
       UsageError: see `trained.load`; or there is no image, or `output` lies in `source`.
-      MsdaError: a run is damaged.
+      MsdaError: a run is damaged, or a video cannot be read.
     """
     source, output = pathlib.Path(source), pathlib.Path(output)
-    names = images.result_names(images.find(source))
+    is_video = source.suffix.lower() in video.ENDINGS and source.is_file()
+    if is_video and (for_submission or resume):
+        raise UsageError(f"{source} is a video, which has neither a submission nor anything to resume: leave that out")
+    found = [] if is_video else images.find(source)
     _check_output(source, output)
+    if for_submission:
+        paths = {image: {results.LABEL_IDS: output / name} for image, name in submission.names(found).items()}
+    else:
+        names = images.result_names(found)
+        paths = {image: {kind: output / kind / name for kind in kinds} for image, name in names.items()}
+    todo = [image for image in found if not (resume and all(path.is_file() for path in paths[image].values()))]
+
     networks = trained.load(directories, merge=merge, select=select, branches=branches, only_merged=True)
-    segment = tf.function(
-        networks.inference.segment,
-        input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)],
-        autograph=False,
+    classes = networks.classes
+    if for_submission:
+        submission.check_classes(classes)
+    inference = dataclasses.replace(networks.inference, flip=flip)
+    segment = segment_function(
+        inference, confidence="confidence" in kinds, size=submission.SIZE if for_submission else None
     )
+    output.mkdir(parents=True, exist_ok=True)
+    if is_video:
+        done = video.predict(source, output, segment, kinds=kinds, classes=classes, on_progress=on_progress)
+        return Prediction(done, 0, (), tuple(networks.notes()))
     root = source.parent if source.is_file() else source
 
-    def read(name):
-        try:
-            return name, images.read(root / name)
-        except MsdaError as error:
-            return name, error
+    def write(image, pixels, maps):
+        for kind, path in paths[image].items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pictures.write_png(path, results.picture(kind, pixels, maps, classes))
 
-    failed, done = [], 0
-    with concurrent.futures.ThreadPoolExecutor(2) as readers, concurrent.futures.ThreadPoolExecutor(1) as writer:
-        writing = writer.submit(lambda: None)
-        for name, image in _ahead(readers, read, names):
-            try:
-                if isinstance(image, MsdaError):
-                    raise image
-                labels = _segmented(segment, image, root / name)
-                writing.result()
-                writing = writer.submit(_write, output, names[name], image.numpy(), labels, networks.classes)
-                done += 1
-            except MsdaError as error:
-                failed.append(str(error))
-            on_progress(done + len(failed), len(names))
-        writing.result()
-    return Prediction(done, tuple(failed), tuple(networks.notes()))
+    failed = stream(
+        todo,
+        read=lambda image: images.read(root / image),
+        segment=segment,
+        write=write,
+        on_progress=lambda done: on_progress(done, len(todo)),
+    )
+    return Prediction(len(todo) - len(failed), len(found) - len(todo), tuple(failed), tuple(networks.notes()))
+
+
+def segment_function(inference: Inference, *, confidence: bool = False, size: tuple[int, int] | None = None):
+    """A compiled function of uint8 RGB images `[B, H, W, 3]` of any size.
+
+    It gives trainIds uint8 `[B, H, W]` under "labels" and, if asked for, float32 `[B, H, W]` under "confidence".
+    `size` is the (height, width) of the maps if not the images' own.
+    """
+
+    def segment(images):
+        if confidence:
+            labels, sureness = inference.segment_with_confidence(images)
+            return {"labels": labels, "confidence": sureness}
+        return {"labels": inference.segment(images, size)}
+
+    return tf.function(segment, input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)], autograph=False)
 
 
 def _check_output(source: pathlib.Path, output: pathlib.Path) -> None:
@@ -107,31 +133,3 @@ def _check_output(source: pathlib.Path, output: pathlib.Path) -> None:
             f"{output} lies in the input folder {source}: the next run would take results for images; choose an "
             "--output outside it"
         )
-    output.mkdir(parents=True, exist_ok=True)
-
-
-def _segmented(segment, image: tf.Tensor, path: pathlib.Path) -> np.ndarray:
-    try:
-        return segment(image[None])[0].numpy()
-    except tf.errors.ResourceExhaustedError:
-        height, width = image.shape[:2]
-        raise MsdaError(f"{path}: {width}x{height} pixels do not fit into memory: shrink the image") from None
-
-
-def _write(output: pathlib.Path, name: pathlib.PurePath, image: np.ndarray, labels: np.ndarray, classes: ClassList):
-    results = (labels, pictures.colorize(labels, classes), pictures.overlay(image, labels, classes))
-    for folder, picture in zip(FOLDERS, results, strict=True):
-        path = output / folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pictures.write_png(path, picture)
-
-
-def _ahead(pool: concurrent.futures.Executor, function: Callable, items: Iterable) -> Iterator:
-    """`map(function, items)` in order, a few calls ahead of the consumer."""
-    waiting: collections.deque = collections.deque()
-    for item in items:
-        waiting.append(pool.submit(function, item))
-        if len(waiting) > _AHEAD:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()

@@ -169,3 +169,21 @@ def test_networks_with_different_input_sizes_merge():
 def test_equal_names_are_refused():
     with pytest.raises(ValueError, match="differ"):
         Inference([FIRST, FIRST])
+
+
+def test_flip_averages_the_mirror_image():
+    """Symmetric by construction, even where the network is not: here it drops what lies between its pixels."""
+    images = photo(18, 30)
+    plain, flipped = Inference([FIRST, SECOND]), Inference([FIRST, SECOND], flip=True)
+    mirror = np.ascontiguousarray(images[:, :, ::-1])
+    labels = run(flipped.segment, images).numpy()
+    np.testing.assert_array_equal(run(flipped.segment, mirror)[:, :, ::-1], labels)
+    assert (run(plain.segment, mirror).numpy()[:, :, ::-1] != run(plain.segment, images).numpy()).any()
+
+    both = [logits(images), {name: maps[:, :, ::-1] for name, maps in logits(mirror).items()}]
+    averaged = {name: (both[0][name] + both[1][name]) / 2 for name in both[0]}
+    assert_mostly_equal(labels, merged(averaged, "max-logit").argmax(-1))
+
+
+def test_segment_at_another_size():
+    assert Inference([SECOND]).segment(tf.constant(photo(16, 32)), size=(33, 65)).shape == (1, 33, 65)

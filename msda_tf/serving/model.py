@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from msda_tf import images as image_files
+from msda_tf.data.transforms import decode_image
 from msda_tf.inference import Inference
 from msda_tf.labels import ClassList
 
@@ -85,7 +85,7 @@ class ServedModel:
         # The sizes are those of the headers: a file of some bytes may claim to be of gigabytes when decoded.
         with tf.control_dependencies([same, self._few_pixels(tf.size(image_bytes), sizes[0])]):
             spec = tf.TensorSpec([*(self._served.size or (None, None)), 3], tf.uint8)
-            return self._networks(tf.map_fn(image_files.decode, image_bytes, fn_output_signature=spec))
+            return self._networks(tf.map_fn(decode_image, image_bytes, fn_output_signature=spec))
 
     def _few_pixels(self, count, size):
         # 64 bits: 32 overflow where it matters.

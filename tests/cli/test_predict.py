@@ -105,6 +105,8 @@ def test_bad_input_ends_in_one_line(trained_run, folder, tmp_path, capsys):
         ([*run, "--input", root, "--output", tmp_path / "o", "--branches", "S9"], 2, "no branch 'S9'"),
         ([*run, "--input", root / "text.png", "--output", tmp_path / "o"], 1, "1 of 1 images"),
         ([*run, "--input", root], 2, "--output"),
+        ([*run, "--input", root, "--output", tmp_path / "o", "--outputs", "masks"], 2, "--outputs masks"),
+        ([*run, "--input", root, "--output", tmp_path / "o", "--submission", "cityscapes"], 2, "not named as"),
     ):
         assert predict(*arguments) == code, message
         printed = capsys.readouterr()
@@ -112,3 +114,50 @@ def test_bad_input_ends_in_one_line(trained_run, folder, tmp_path, capsys):
         assert message in line, line
         assert "Traceback" not in printed.err and "unexpected" not in line
     assert not (root / "results").exists()
+
+
+def test_confidence_flip_and_resume(trained_run, folder, tmp_path, capsys):
+    root, _ = folder
+    options = ["--run", trained_run.directory, "--input", root / "town", "--output", tmp_path]
+    options += ["--outputs", "labels,confidence", "--resume", "--tta", "flip"]
+    (tmp_path / "labels" / "deep").mkdir(parents=True)
+    (tmp_path / "confidence" / "deep").mkdir(parents=True)
+    for kind in ("labels", "confidence"):
+        (tmp_path / kind / "deep" / "b.png").write_text("of an earlier run")
+    assert predict(*options) == 1
+    assert "Segmented 2 images" in (printed := capsys.readouterr().out)
+    assert "the results of 1 were there" in printed
+    assert (tmp_path / "labels/deep/b.png").read_text() == "of an earlier run"
+    confidence = read(tmp_path / "confidence" / "a.png.png")
+    assert confidence.shape == (64, 128) and confidence.dtype == np.uint8
+    assert confidence.min() >= 255 // 19 and np.ptp(confidence) > 10
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["confidence", "labels"]
+
+
+def test_submission(trained_run, tmp_path):
+    write(tmp_path / "in/berlin/berlin_000000_000019_leftImg8bit.png", 64, 128)
+    options = ["--input", tmp_path / "in", "--submission", "cityscapes", "--output", tmp_path / "out"]
+    assert predict("--run", trained_run.directory, *options) == 0
+    (result,) = (tmp_path / "out").rglob("*.*")
+    assert result == tmp_path / "out" / "berlin_000000_000019_labelIds.png"
+    labels = read(result)
+    assert labels.shape == (1024, 2048) and labels.dtype == np.uint8
+    assert set(np.unique(labels)) <= {7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33}
+    assert len(np.unique(labels)) > 1
+
+
+def test_video(trained_run, tmp_path, capsys):
+    writer = cv2.VideoWriter(str(tmp_path / "drive.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 10, (64, 48))
+    image, _ = prepared.scene(np.random.default_rng(0), 48, 100, -30)
+    for left in range(6):
+        writer.write(np.ascontiguousarray(image[:, left : left + 64, ::-1]))
+    writer.release()
+    options = ["--run", trained_run.directory, "--output", tmp_path / "out"]
+    assert predict(*options, "--input", tmp_path / "drive.mp4", "--outputs", "overlays") == 0
+    assert "Segmented 6 images" in capsys.readouterr().out
+    assert cv2.VideoCapture(str(tmp_path / "out/overlays/drive.mp4")).get(cv2.CAP_PROP_FRAME_COUNT) == 6
+    assert predict(*options, "--input", tmp_path / "drive.mp4", "--resume") == 2
+    (tmp_path / "broken.mp4").write_bytes(b"0" * 100)
+    assert predict(*options, "--input", tmp_path / "broken.mp4") == 1
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("msda-tf: ")]
+    assert "is a video" in errors[0] and "cannot be read as a video" in errors[1]
