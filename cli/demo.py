@@ -19,7 +19,7 @@ from msda_tf.errors import MsdaError
     help="Folder for everything.",
 )
 @click.option("--target", type=click.Choice(["gta5", "synthia", "cityscapes"]), default="cityscapes", show_default=True)
-@click.option("--steps", type=click.IntRange(1), default=250, show_default=True, help="Training steps of each network.")
+@click.option("--steps", type=click.IntRange(1), default=200, show_default=True, help="Training steps of each network.")
 @click.option("--train-frames", type=click.IntRange(1), default=160, show_default=True, help="Images of each data set.")
 @click.option("--test-frames", type=click.IntRange(1), default=24, show_default=True, help="Images that are scored.")
 def command(output, target, steps, train_frames, test_frames):
