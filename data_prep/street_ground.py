@@ -92,9 +92,12 @@ class Ground:
         if first >= camera.height:
             return
         count = self.sections[0].kinds.size
-        index = self.along[np.clip(z * np.float32(1 / STEP), 0, self.along.size - 1).astype(np.intp)].astype(np.intp)
-        index *= count
-        index += np.clip((s + np.float32(REACH)) * np.float32(1 / STEP), 0, count - 1).astype(np.intp)
+        np.clip(z, 0, FAR, out=z)
+        np.clip(s, -FAR, FAR, out=s)
+        index = np.take(self.along.astype(np.int32) * count, (z * np.float32(1 / STEP)).astype(np.int32))
+        index += (np.clip(s + np.float32(REACH), 0, np.float32(2 * REACH - STEP)) * np.float32(1 / STEP)).astype(
+            np.int32
+        )
         # Colour and kind side by side, so that one lookup of four bytes serves both.
         table = np.empty((len(self.sections), count, 4), np.uint8)
         table[..., :3] = np.clip([section.colors for section in self.sections], 0, 255)
@@ -104,8 +107,6 @@ class Ground:
 
         # Grains that a pixel cannot resolve average out.
         fade = np.minimum(np.float32(1), 9 / np.maximum(z, np.float32(1)))
-        np.clip(z, 0, FAR, out=z)
-        np.clip(s, -FAR, FAR, out=s)
         wrap = {"interpolation": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_WRAP}
         gain = 0.07 * cv2.remap(noise("patches"), s * 6, z * np.float32(2.5), **wrap)
         gain += 0.075 * fade * cv2.remap(noise("grain"), s * 18, z * 9, **wrap)

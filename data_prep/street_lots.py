@@ -39,10 +39,10 @@ class Lot:
 def plan_lots(
     style: Style, side: int, edge: float, junction: tuple[float, float], rng: np.random.Generator
 ) -> list[Lot]:
-    """Lots of one side up to 120 m ahead, leaving the crossing street (z from, to) free."""
+    """Lots of one side up to 100 m ahead, leaving the crossing street (z from, to) free."""
     lots, z = [], float(rng.uniform(-8, 4))
     previous, hidden = None, 0.0
-    while z < 120:
+    while z < 100:
         kind = pick(rng, style.layout.lots)
         if kind == previous != "building":
             kind = pick(rng, style.layout.lots)
@@ -71,7 +71,7 @@ def draw_lot(canvas: Canvas, lot: Lot, style: Style, mood: Mood, rng: np.random.
     if lot.kind == "building":
         _building(canvas, lot, style, rng)
         return
-    counts = {"wall": (0, 3), "fence": (0, 3), "park": (2, 6)}[lot.kind]
+    counts = {"wall": (0, 3), "fence": (0, 3), "park": (2, 5)}[lot.kind]
     _trees_behind(canvas, lot, style, mood, rng, int(rng.integers(*counts)))
     {"wall": _wall, "fence": _fence, "park": _hedge}[lot.kind](canvas, lot, style, mood, rng)
 
