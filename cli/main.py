@@ -15,9 +15,11 @@ COMMANDS = {
     "prepare": "Convert a raw data set to TFRecord shards.",
     "inspect": "Look at a prepared data set: figures, class histogram, images with labels.",
     "train": "Train on labelled sources and an unlabelled target.",
+    "runs": "List runs with their progress and mIoU.",
     "evaluate": "Score a run on the target's labelled images.",
     "predict": "Segment images with a trained run.",
     "export": "Write a SavedModel for TensorFlow Serving.",
+    "query": "Segment images on a server that runs an exported model.",
     "demo": "The whole job on generated miniature data.",
 }
 

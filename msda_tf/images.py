@@ -2,11 +2,12 @@
 
 import collections
 import pathlib
+from typing import TYPE_CHECKING
 
-import tensorflow as tf
-
-from msda_tf.data.transforms import decode_image
 from msda_tf.errors import MsdaError, UsageError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 ENDINGS = (".png", ".jpg", ".jpeg")
 
@@ -47,7 +48,7 @@ def result_names(images: list[pathlib.PurePath]) -> dict[pathlib.PurePath, pathl
         names |= longer
 
 
-def read(path: pathlib.Path) -> tf.Tensor:
+def read(path: pathlib.Path) -> "tf.Tensor":
     """Decodes an image file.
 
     Grey images get three equal channels, an alpha channel is dropped, 16-bit images keep their upper 8 bits, and a
@@ -59,6 +60,10 @@ def read(path: pathlib.Path) -> tf.Tensor:
     Raises:
       MsdaError: it cannot be read, is no PNG or JPEG, or is damaged.
     """
+    import tensorflow as tf  # A server's client needs no more of this module than the names.
+
+    from msda_tf.data.transforms import decode_image
+
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -1,0 +1,64 @@
+"""`msda-tf query`."""
+
+import pathlib
+
+import click
+from rich.console import Console
+
+from msda_tf.cli.progress import counting
+from msda_tf.errors import MsdaError, UsageError
+
+
+@click.command(context_settings={"max_content_width": 110})
+@click.option("--url", help="The model's REST address: http://HOST:8501/v1/models/NAME.")
+@click.option("--grpc", "address", metavar="HOST:PORT", help="The server's gRPC address, several times faster.")
+@click.option("--model", default="msda", show_default=True, help="With --grpc: the model's name on the server.")
+@click.option(
+    "--input",
+    "source",
+    required=True,
+    type=click.Path(path_type=pathlib.Path),
+    help="Image (PNG or JPEG), or folder of images, with sub-folders.",
+)
+@click.option("--output", required=True, type=click.Path(path_type=pathlib.Path), help="Folder to write to.")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True, help="Seconds.")
+@click.option(
+    "--retries",
+    type=click.IntRange(0),
+    default=5,
+    show_default=True,
+    help="How often to ask again while the server is unavailable.",
+)
+def command(url, address, model, source, output, timeout, retries):
+    """Segment images on a server that runs an exported model.
+
+    Writes labels/NAME.png (trainIds), colors/NAME.png and overlays/NAME.png, as predict does.
+
+    \b
+    Examples:
+      msda-tf query --url http://localhost:8501/v1/models/msda --input frame.png --output results
+      msda-tf query --grpc localhost:8500 --input frames/ --output results
+    """
+    if (url is None) == (address is None):
+        raise UsageError("name the server by either --url (REST) or --grpc")
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"{output} is a file: name a folder with --output")
+    if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
+        raise UsageError(f"{output} lies in the input folder {source}: choose an --output outside it")
+    from msda_tf.serving import query
+
+    if url is not None:
+        from msda_tf.serving.rest import RestClient
+
+        client = RestClient(url, timeout=timeout)
+    else:
+        from msda_tf.serving.grpc_client import GrpcClient
+
+        client = GrpcClient(address, model=model, timeout=timeout)
+    with counting(Console(), "segmenting") as progress:
+        failed = query.query(client, source, output, retries=retries, on_progress=progress)
+    for message in failed:
+        click.echo(message, err=True)
+    if failed:
+        raise MsdaError(f"{len(failed)} images could not be segmented")
+    click.echo(f"Results: {output}")
