@@ -14,8 +14,8 @@ from absl import logging
 
 from msda_tf import files
 from msda_tf.errors import MsdaError
-
-_INFO = "checkpoint.json"
+from msda_tf.training import checkpoint_files
+from msda_tf.training.checkpoint_files import INFO
 
 
 class Checkpoints:
@@ -50,7 +50,7 @@ class Checkpoints:
             temporary.mkdir(parents=True)
             tf.train.Checkpoint(**objects).write(str(temporary / "weights"))
             hashes = {file.name: files.sha256(file) for file in sorted(temporary.iterdir())}
-            files.write_json(temporary / _INFO, {"step": step, "files": hashes, "state": state})
+            files.write_json(temporary / INFO, {"step": step, "files": hashes, "state": state})
             shutil.rmtree(path, ignore_errors=True)
             os.replace(temporary, path)
             if best:
@@ -73,7 +73,7 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Steps of the checkpoints there, ascending."""
-        return sorted(int(path.name[5:]) for path in self.directory.glob("step-????????") if (path / _INFO).is_file())
+        return checkpoint_files.steps(self.directory)
 
     def best(self) -> int | None:
         """Step of the best checkpoint, or None."""
@@ -101,7 +101,7 @@ class Checkpoints:
         steps = self.steps() if step is None else [step]
         for candidate in reversed(steps):
             path = self.directory / f"step-{candidate:08d}"
-            damage = _damage(path)
+            damage = checkpoint_files.damage(path)
             if damage is None:
                 return self._read(path, objects, partial)
             logging.warning("%s: %s; trying the checkpoint before it", path, damage)
@@ -110,7 +110,7 @@ class Checkpoints:
         raise MsdaError(f"{self.directory}: no whole checkpoint (last tried: {damage}); start over with --restart")
 
     def _read(self, path, objects, partial):
-        info = json.loads((path / _INFO).read_text())
+        info = json.loads((path / INFO).read_text())
         try:
             status = tf.train.Checkpoint(**objects).read(str(path / "weights"))
             status.assert_existing_objects_matched()
@@ -128,19 +128,3 @@ class Checkpoints:
         for step in steps[: -self.keep]:
             if step != best:
                 shutil.rmtree(self.directory / f"step-{step:08d}", ignore_errors=True)
-
-
-def _damage(path: pathlib.Path) -> str | None:
-    """What is wrong with a checkpoint folder, or None."""
-    try:
-        info = json.loads((path / _INFO).read_text())
-        hashes = info["files"]
-        info["step"], info["state"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"{_INFO} cannot be read ({type(error).__name__})"
-    for name, expected in hashes.items():
-        if not (path / name).is_file():
-            return f"{name} is missing"
-        if files.sha256(path / name) != expected:
-            return f"{name} does not match its checksum"
-    return None

@@ -1,0 +1,50 @@
+"""msda-tf runs: what was trained here, and how far."""
+
+import pathlib
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=pathlib.Path), default="runs")
+def command(folder):
+    """List the runs in a folder (default: runs) with their settings, progress and mIoU.
+
+    The mIoU is that of the last msda-tf evaluate, or of the last evaluation during training, which scores fewer images:
+    the last column says which.
+
+    \b
+    msda-tf runs
+    msda-tf runs experiments
+    """
+    from msda_tf import run_list
+
+    found = run_list.find(folder)
+    if not found:
+        click.echo(f"No runs in {folder}: msda-tf train makes one")
+        return
+    table = Table()
+    for column in ("run", "target", "sources", "layout", "adapt", "step", "mIoU %", "state", "scored"):
+        table.add_column(
+            column, justify="right" if column == "mIoU %" else "left", overflow="fold", no_wrap=column == "state"
+        )
+    for run in found:
+        table.add_row(
+            str(run.directory),
+            run.target,
+            ", ".join(run.sources),
+            run.layout,
+            ("yes" if run.adapt else "no") if run.layout else "",
+            "\n".join(f"{name} {step}/{run.steps}" for name, step in (run.done or {}).items()),
+            "" if run.miou is None else f"{100 * run.miou:.2f}",
+            run.state,
+            run.scored,
+        )
+    console = Console()
+    # A file or a pipe has no width to which lines must be folded.
+    (console if console.is_terminal else Console(width=200)).print(table)
+    for run in found:
+        if run.damage:
+            click.echo(f"{run.directory}: {run.damage}")
