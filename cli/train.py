@@ -65,7 +65,14 @@ def command(directory, file, settings, preset, restart, yes, print_config, no_ad
         click.confirm(f"Remove the run in {directory} and start over?", abort=True)
     train.load_manifests(config)
     with TrainingProgress(console) as progress:
-        run = train.train(config, directory, restart=restart, on_progress=progress, on_weights=progress.weights)
+        run = train.train(
+            config,
+            directory,
+            restart=restart,
+            on_progress=progress,
+            on_weights=progress.weights,
+            on_finished=progress.finished,
+        )
     console.print(
         f"Trained {', '.join(network.name for network in run.networks)} for {config.steps} steps in {directory}"
     )
@@ -137,6 +144,13 @@ class TrainingProgress:
     def weights(self, network, report):
         """Shows what a network's starting weights are: silently missing ones are the commonest cause of bad runs."""
         self._console.print(f"{network.name}: {report}", highlight=False)
+
+    def finished(self, network, outcome):
+        """Sums a network's training up in a line."""
+        parts = [outcome.headline, f"{outcome.images_per_second:.1f} images/s", f"{outcome.seconds / 60:.1f} minutes"]
+        if outcome.best_score is not None:
+            parts.insert(1, f"best mIoU {100 * outcome.best_score:.2f} % at step {outcome.best_step}")
+        self._console.print(f"{network.name}: {'  '.join(parts)}", highlight=False, soft_wrap=True)
 
     def __call__(self, network, step, steps, headline):
         if not self._console.is_terminal:

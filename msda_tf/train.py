@@ -15,7 +15,7 @@ from msda_tf.data.manifest import Manifest
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.runs import NetworkPlan, Run
 from msda_tf.training.segmentation import SegmentationTask, input_size
-from msda_tf.training.trainer import Schedule, Trainer
+from msda_tf.training.trainer import Outcome, Schedule, Trainer
 from msda_tf.weights import ImportReport
 
 SMALLEST_INPUT = 32
@@ -71,6 +71,7 @@ def train(
     restart: bool = False,
     on_progress: Progress | None = None,
     on_weights: Callable[[NetworkPlan, ImportReport], None] = lambda network, report: None,
+    on_finished: Callable[[NetworkPlan, Outcome], None] = lambda network, outcome: None,
 ) -> Run:
     """Trains a run, or continues it.
 
@@ -80,6 +81,7 @@ def train(
       restart: remove what an earlier run left there and start over.
       on_progress: called with (network, step, steps, headline).
       on_weights: told what a network's starting weights were.
+      on_finished: told how a network's training ended.
 
     Returns:
       the finished run.
@@ -110,7 +112,7 @@ def train(
             f"= {config.accumulate}: choose a multiple, or fewer devices with CUDA_VISIBLE_DEVICES"
         )
     for network in run.networks:
-        _train_network(run, config, network, manifests, strategy, on_progress, on_weights)
+        _train_network(run, config, network, manifests, strategy, on_progress, on_weights, on_finished)
     return run
 
 
@@ -121,7 +123,7 @@ def local_strategy() -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
-def _train_network(run, config, network, manifests, strategy, on_progress, on_weights):
+def _train_network(run, config, network, manifests, strategy, on_progress, on_weights, on_finished):
     corrupt = CorruptRecords(limit=config.corrupt_limit)
     task = SegmentationTask(config=config, network=network, manifests=manifests, strategy=strategy, corrupt=corrupt)
     directory = run.network_directory(network)
@@ -144,7 +146,7 @@ def _train_network(run, config, network, manifests, strategy, on_progress, on_we
     if config.init != "none" and not trainer.checkpoints.steps():
         on_weights(network, weights.initialize(task.segmenter, config.init, allow_partial=config.init_partial))
     try:
-        trainer.run()
+        on_finished(network, trainer.run())
     except tf.errors.ResourceExhaustedError as error:
         raise MsdaError(
             f"{network.name}: out of memory ({error.message.splitlines()[0][:120]}); try --set scale=0.5 (about a "

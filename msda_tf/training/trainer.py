@@ -13,7 +13,11 @@ import tensorflow as tf
 from absl import logging
 
 from msda_tf.errors import MsdaError
+from msda_tf.training import memory
 from msda_tf.training.checkpoints import Checkpoints
+
+LARGEST_LOSS = 1e4
+"""A loss beyond this has exploded: at 20 a cross-entropy says that a network is sure, and wrong, everywhere."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,26 @@ class Task(Protocol):
 
     def headline(self, metrics: dict[str, float]) -> str:
         """A few figures for the progress line."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a task's training ended.
+
+    Attributes:
+      metrics: the last logged ones.
+      headline: the task's few figures of them.
+      seconds: spent in training, evaluations and earlier parts of an interrupted run included.
+      images_per_second: over all of that time.
+      best_score, best_step: the best evaluation and its step; None without evaluations.
+    """
+
+    metrics: dict[str, float]
+    headline: str
+    seconds: float
+    images_per_second: float
+    best_score: float | None
+    best_step: int | None
 
 
 class Interrupted(MsdaError):
@@ -103,29 +127,45 @@ class Trainer:
         self.checkpoints = Checkpoints(self.directory / "checkpoints", keep=schedule.keep_checkpoints)
         self._signal: int | None = None
         self._best_score: float | None = None
+        self._best_step: int | None = None
+        self._seconds_before = 0.0
+        self._began = time.perf_counter()
 
-    def run(self) -> dict[str, float]:
+    def run(self) -> Outcome:
         """Trains to the last step; a finished run returns at once.
-
-        Returns:
-          the last logged metrics.
 
         Raises:
           Interrupted: after Ctrl-C or SIGTERM, with the state saved.
-          MsdaError: a loss is not finite, or a checkpoint cannot be written.
+          MsdaError: a loss is not finite or beyond `LARGEST_LOSS`, or a checkpoint cannot be written.
         """
         step, metrics = self._resume()
         if step >= self.schedule.steps:
-            return metrics
+            return self._outcome(step, metrics, self._seconds_before)
         self.directory.mkdir(parents=True, exist_ok=True)
+        self._began = time.perf_counter()
         writer = tf.summary.create_file_writer(str(self.directory)) if self.chief else tf.summary.create_noop_writer()
         with _SignalCatcher(self), writer.as_default():
-            return self._loop(step)
+            metrics = self._loop(step)
+        return self._outcome(self.schedule.steps, metrics, self._seconds())
+
+    def _seconds(self) -> float:
+        return self._seconds_before + time.perf_counter() - self._began
+
+    def _outcome(self, step, metrics, seconds) -> Outcome:
+        return Outcome(
+            metrics=metrics,
+            headline=self.task.headline(metrics),
+            seconds=seconds,
+            images_per_second=step * self.task.images_per_step() / seconds if seconds else 0.0,
+            best_score=self._best_score,
+            best_step=self._best_step,
+        )
 
     def _resume(self) -> tuple[int, dict]:
         found = self.checkpoints.restore(self.task.checkpointables)
         step, state = found or (0, {"best_score": None, "metrics": {}})
-        self._best_score = state["best_score"]
+        self._best_score, self._best_step = state["best_score"], state.get("best_step")
+        self._seconds_before = state.get("seconds", 0.0)
         if self.chief:
             _truncate_log(self.directory / "metrics.jsonl", step)
         return step, state["metrics"]
@@ -155,11 +195,11 @@ class Trainer:
                 seconds = time.perf_counter() - began
                 metrics["images_per_second"] = (step - logged_at) * task.images_per_step() / seconds
                 metrics["waiting_for_data"] = waited / seconds
-                metrics |= task.learning_rates(step - 1)
+                metrics |= task.learning_rates(step - 1) | memory.peak()
                 self._log(step, metrics)
                 self.on_progress(step, schedule.steps, task.headline(metrics))
                 waited, began, logged_at = 0.0, time.perf_counter(), step
-            better = bool(evaluate) and self._is_best(self._evaluate(step).score)
+            better = bool(evaluate) and self._is_best(step, self._evaluate(step).score)
             if save or better:
                 self._save(step, metrics, best=better)
             if evaluate or save:
@@ -172,13 +212,14 @@ class Trainer:
         return metrics
 
     def _fetch(self, pending) -> dict[str, float]:
-        """Means over the steps since the last call; refuses what is not finite."""
+        """Means over the steps since the last call; refuses what is not finite, or too large."""
         rows = []
         for step, names, result in pending:
             row = {name: float(value) for name, value in result.items()}
             for name, value in row.items():
-                # A gradient that overflows in float16 is skipped by the loss scale and no accident.
-                if not np.isfinite(value) and not name.startswith("gradient_norm"):
+                # A gradient that overflows in float16 is skipped by the loss scale and no accident. Written so that
+                # NaN, which is not smaller than anything, fails too.
+                if not abs(value) <= LARGEST_LOSS and not name.startswith("gradient_norm"):
                     raise MsdaError(self._diverged(step, name, value, names))
             rows.append(row)
         return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
@@ -207,15 +248,20 @@ class Trainer:
         self._log(step, evaluation.scalars)
         return evaluation
 
-    def _is_best(self, score: float | None) -> bool:
+    def _is_best(self, step: int, score: float | None) -> bool:
         if score is None or (self._best_score is not None and score <= self._best_score):
             return False
-        self._best_score = score
+        self._best_score, self._best_step = score, step
         return True
 
     def _save(self, step, metrics, *, best):
         if self.chief:
-            state = {"metrics": {k: _finite(v) for k, v in metrics.items()}, "best_score": self._best_score}
+            state = {
+                "metrics": {k: _finite(v) for k, v in metrics.items()},
+                "best_score": self._best_score,
+                "best_step": self._best_step,
+                "seconds": self._seconds(),
+            }
             self.checkpoints.save(self.task.checkpointables, step=step, state=state, best=best)
             tf.summary.flush()
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import signal
 
 import numpy as np
@@ -10,7 +11,7 @@ import tensorflow as tf
 
 from msda_tf.errors import MsdaError
 from msda_tf.training.checkpoints import Checkpoints
-from msda_tf.training.trainer import Evaluation, Interrupted, Schedule, Trainer
+from msda_tf.training.trainer import LARGEST_LOSS, Evaluation, Interrupted, Schedule, Trainer
 
 
 class Walk:
@@ -94,9 +95,10 @@ def test_a_killed_run_ends_as_an_uninterrupted_one(tmp_path):
 def test_a_finished_run_does_nothing_more(tmp_path):
     finished(tmp_path)
     task = Walk()
-    metrics = trainer(tmp_path, task).run()
+    outcome = trainer(tmp_path, task).run()
     assert task.opened_at is None
-    assert metrics["loss"] == pytest.approx(np.mean([22]))
+    assert outcome.metrics["loss"] == pytest.approx(np.mean([22]))
+    assert outcome.headline == "loss 22.0"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -130,6 +132,38 @@ def test_a_loss_that_is_not_finite_stops_with_its_images(tmp_path):
     ):
         trainer(tmp_path, task).run()
     assert Checkpoints(tmp_path / "checkpoints").steps() == [5, 10]
+
+
+def test_a_loss_that_explodes_stops_too(tmp_path):
+    """At the documented bound nothing happens; beyond it the run ends, whatever the sign."""
+    trainer(tmp_path / "large", Walk(accident=lambda batch: LARGEST_LOSS if batch == 12 else None)).run()
+    task = Walk(accident=lambda batch: -1.01 * LARGEST_LOSS if batch == 12 else None)
+    with pytest.raises(MsdaError, match=r"loss loss is -10100.* at step 13, with images image12.png; last good .*010"):
+        trainer(tmp_path / "exploded", task).run()
+    assert Checkpoints(tmp_path / "exploded" / "checkpoints").steps() == [5, 10]
+
+
+def test_the_outcome_covers_the_whole_run_and_the_best_step(tmp_path):
+    """Also of a run in two parts, and of one that was finished before."""
+    first = trainer(tmp_path, Walk(scores=[0.1, 0.5, 0.4]), steps=10, evaluate_every=5).run()
+    assert (first.best_score, first.best_step) == (0.5, 5)
+    second = trainer(tmp_path, Walk(scores=[0.45, 0.7]), steps=20, evaluate_every=5).run()
+    assert (second.best_score, second.best_step) == (0.7, 20)
+    assert second.seconds > first.seconds > 0
+    assert second.images_per_second == pytest.approx(20 / second.seconds)
+    third = trainer(tmp_path, Walk(), steps=20, evaluate_every=5).run()
+    assert (third.best_score, third.best_step, third.metrics["loss"]) == (0.7, 20, second.metrics["loss"])
+    assert first.seconds < third.seconds <= second.seconds
+
+
+def test_memory_is_logged(tmp_path):
+    status = pathlib.Path("/proc/self/status")
+    if not status.is_file():
+        pytest.skip("no /proc to compare with")
+    finished(tmp_path)
+    row = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[-1])
+    peak = next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    assert row["memory/process"] == pytest.approx(int(peak) / 2**20, rel=0.02)
 
 
 def test_a_diverged_step_never_becomes_a_checkpoint(tmp_path):

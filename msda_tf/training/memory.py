@@ -1,0 +1,20 @@
+"""The most memory used so far."""
+
+import resource
+import sys
+
+import tensorflow as tf
+
+_GIB = 2**30
+
+
+def peak() -> dict[str, float]:
+    """GiB by name: `memory/process`, the resident memory of this process, and for each GPU `memory/gpu0`, ....
+
+    The GPUs' figures are what TensorFlow's allocator handed out, not what it reserved (which is nearly all there is).
+    """
+    unit = 1 if sys.platform == "darwin" else 1024  # getrusage counts bytes there, kibibytes elsewhere
+    figures = {"memory/process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / _GIB}
+    for number, _ in enumerate(tf.config.list_logical_devices("GPU")):
+        figures[f"memory/gpu{number}"] = tf.config.experimental.get_memory_info(f"GPU:{number}")["peak"] / _GIB
+    return figures
