@@ -1,0 +1,19 @@
+"""setup.py installs every folder of the project: an editable install would not notice a forgotten one."""
+
+import ast
+import pathlib
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+def test_every_package_is_installed():
+    call = next(
+        node
+        for node in ast.walk(ast.parse((ROOT / "setup.py").read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "setup"
+    )
+    listed = set(ast.literal_eval(next(keyword.value for keyword in call.keywords if keyword.arg == "packages")))
+    folders = {path.parent for top in ("msda_tf", "cli", "data_prep") for path in (ROOT / top).rglob("*.py")}
+    names = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
+    assert listed == {name if name.startswith("msda_tf") else f"msda_tf.{name}" for name in names}
+    assert all((folder / "__init__.py").is_file() for folder in folders)
