@@ -54,6 +54,8 @@ setup(
         "cuda": ["tensorflow[and-cuda]>=2.20,<2.22"],
         # Holds TensorFlow at 2.20: for reading the shards with its own decoders, not for anything of ours.
         "models": ["tf-models-official==2.20.0", "tf-keras~=2.20"],
+        "onnx": ["tf2onnx", "onnx", "onnxruntime"],
+        "serving": ["tensorflow-serving-api>=2.20,<2.22"],
         "torch": ["torch"],
         "test": ["pytest", "ruff", "cityscapesscripts"],
     },
