@@ -40,6 +40,22 @@ class Size(click.ParamType):
     type=click.Choice(["float32", "mixed_bfloat16", "mixed_float16"]),
     help="Arithmetic.  [default: the run's]",
 )
+@click.option("--fold-batch-norm", "fold", is_flag=True, help="Faster: fold BatchNorm into the convolutions.")
+@click.option(
+    "--store",
+    type=click.Choice(["float32", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="Type of the stored kernels; bfloat16 is half the size.",
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["savedmodel", "onnx", "tflite"]),
+    default="savedmodel",
+    show_default=True,
+    help="onnx and tflite run without TensorFlow.",
+)
 @click.option(
     "--max-pixels",
     type=click.IntRange(1),
@@ -58,6 +74,8 @@ def command(directories, output, confidence, color_map, size, max_pixels, **othe
     Examples:
       msda-tf export --run runs/cityscapes --output models/cityscapes
       msda-tf export --run runs/cityscapes --output models/cityscapes --confidence --scale 0.5
+      msda-tf export --run runs/cityscapes --output models/cityscapes --fold-batch-norm --store bfloat16
+      msda-tf export --run runs/cityscapes --output models/cityscapes-onnx --format onnx
     """
     from msda_tf import export
     from msda_tf.serving.model import Served
@@ -65,4 +83,5 @@ def command(directories, output, confidence, color_map, size, max_pixels, **othe
     served = Served(confidence=confidence, color_map=color_map, size=size, max_pixels=max_pixels)
     version = export.export(directories, output, served=served, **others)
     click.echo(f"Exported to {version}")
-    click.echo(f"Look at it: saved_model_cli show --dir {version} --all")
+    if others["kind"] == "savedmodel":
+        click.echo(f"Look at it: saved_model_cli show --dir {version} --all")

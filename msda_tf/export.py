@@ -11,7 +11,7 @@ import tensorflow as tf
 from msda_tf import files, trained
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.inference import Inference
-from msda_tf.serving import metadata, warmup
+from msda_tf.serving import compress, convert, metadata, warmup
 from msda_tf.serving.model import Served, ServedModel
 from msda_tf.trained import Trained
 
@@ -29,6 +29,9 @@ def export(
     precision: str | None = None,
     scale: float | None = None,
     served: Served | None = None,
+    fold: bool = False,
+    store: str = "float32",
+    kind: str = "savedmodel",
 ) -> pathlib.Path:
     """Writes the next version of a model: `output/1`, or one more than the highest number there.
 
@@ -43,12 +46,15 @@ def export(
       precision: arithmetic of the networks instead of the one they were trained in.
       scale: size of the networks' input against the image, instead of the one they were trained at.
       served: what the model takes and gives.
+      fold: fold BatchNorm into the convolutions before it.
+      store: type in which kernels are kept, "float32" or "bfloat16".
+      kind: "savedmodel", or one of `convert.FILE_NAMES`: then the version is one file and its metadata.
 
     Returns:
       the version's folder.
 
     Raises:
-      UsageError: see `trained.load`; or `output` is a file.
+      UsageError: see `trained.load`; or `output` is a file, or the options do not fit the networks or each other.
       MsdaError: a run is damaged, or the model cannot be written.
     """
     output, served = pathlib.Path(output), served or Served()
@@ -59,10 +65,15 @@ def export(
     )
     if scale is not None:
         networks = dataclasses.replace(networks, inference=_rescaled(networks.inference, scale))
+    if kind != "savedmodel":
+        convert.check(kind, networks.inference, served, store=store)
+    if fold:
+        for member in networks.inference.members:
+            compress.fold_batch_norm(member.segmenter)
     output.mkdir(parents=True, exist_ok=True)
     temporary = output / f".export.{os.getpid()}.part"
     try:
-        _write(networks, served, temporary)
+        _write(networks, served, temporary, store=store, kind=kind)
         return _publish(temporary, output)
     except (OSError, tf.errors.OpError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
@@ -76,14 +87,20 @@ def _rescaled(inference: Inference, scale: float) -> Inference:
     return dataclasses.replace(inference, members=members)
 
 
-def _write(networks: Trained, served: Served, folder: pathlib.Path) -> None:
-    model = ServedModel(networks.inference, networks.classes, served)
-    tf.saved_model.save(model.root, str(folder), signatures=model.signatures)
-    extra = folder / EXTRA
-    extra.mkdir()
-    files.write_json(extra / metadata.FILE_NAME, metadata.describe(networks, served))
+def _write(networks: Trained, served: Served, folder: pathlib.Path, *, store: str, kind: str) -> None:
+    model = ServedModel(networks.inference, networks.classes, served, store=store)
     target = networks.runs[0].info["datasets"][networks.target]
-    (extra / warmup.FILE_NAME).write_bytes(warmup.requests(served.size or (target["height"], target["width"])))
+    size = served.size or (target["height"], target["width"])
+    if kind == "savedmodel":
+        tf.saved_model.save(model.root, str(folder), signatures=model.signatures)
+        extra = folder / EXTRA
+        extra.mkdir()
+        (extra / warmup.FILE_NAME).write_bytes(warmup.requests(size))
+    else:
+        extra = folder
+        extra.mkdir()
+        convert.write(kind, model, folder / convert.FILE_NAMES[kind], size)
+    files.write_json(extra / metadata.FILE_NAME, metadata.describe(networks, served))
     # After a power cut, a version that is there must be whole.
     for path in folder.rglob("*"):
         if path.is_file():

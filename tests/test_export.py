@@ -14,7 +14,7 @@ def quick(monkeypatch):
     """Exports a file instead of networks."""
     monkeypatch.setattr(trained, "load", lambda *_, **__: None)
 
-    def write(networks, served, folder):
+    def write(networks, served, folder, **_):
         folder.mkdir()
         (folder / "saved_model.pb").write_text("model")
 
@@ -56,7 +56,7 @@ def test_another_export_at_the_same_time(quick, tmp_path, monkeypatch):
     "error", [OSError(28, "No space left on device"), tf.errors.ResourceExhaustedError(None, None, "full")]
 )
 def test_a_failed_export_leaves_no_version(quick, tmp_path, monkeypatch, error):
-    def write(networks, served, folder):
+    def write(networks, served, folder, **_):
         folder.mkdir()
         (folder / "saved_model.pb").write_text("ha")
         # What a server would see now.

@@ -115,6 +115,7 @@ class FrozenBatchNorm(keras.layers.Layer):
     def __init__(self, *, update_statistics: bool = False, epsilon: float = 1e-5, **kwargs):
         super().__init__(**kwargs)
         self.update_statistics, self.epsilon = update_statistics, epsilon
+        self.folded = False
 
     def build(self, input_shape):
         # `add_weight` cannot say how replicas share a variable: each writes its own statistics, without waiting for the
@@ -132,7 +133,16 @@ class FrozenBatchNorm(keras.layers.Layer):
         self.moving_mean = weight("moving_mean", "zeros", **shared)
         self.moving_variance = weight("moving_variance", "ones", **shared)
 
+    def fold_into(self, convolution: AtrousConv2D) -> None:
+        """Moves the scale into the kernel of the convolution before, for good: one addition is left, at test only."""
+        scale = self.gamma / (self.moving_variance + self.epsilon) ** 0.5
+        self.beta.assign(self.beta - self.moving_mean * scale)
+        convolution.kernel.assign(convolution.kernel * scale)
+        self.folded = True
+
     def call(self, x, training=False):
+        if self.folded:
+            return tf.nn.bias_add(x, tf.cast(tf.convert_to_tensor(self.beta), x.dtype))
         if self.update_statistics and training:
             mean, variance = self._batch_statistics(x)
         else:

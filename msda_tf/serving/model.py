@@ -7,6 +7,7 @@ import tensorflow as tf
 from msda_tf.data.transforms import decode_image
 from msda_tf.inference import Inference
 from msda_tf.labels import ClassList
+from msda_tf.serving import compress
 
 PNG_SIGNATURE, JPEG_SIGNATURE = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 
@@ -40,6 +41,7 @@ class ServedModel:
       inference: the networks.
       classes: of the label maps.
       served: what the model takes and gives.
+      store: type in which kernels are kept, "float32" or "bfloat16" (half the size, converted when they are used).
 
     Attributes:
       signatures: "serving_default" and "serving_bytes", concrete functions.
@@ -47,11 +49,12 @@ class ServedModel:
         objects nor branches that take no part.
     """
 
-    def __init__(self, inference: Inference, classes: ClassList, served: Served):
+    def __init__(self, inference: Inference, classes: ClassList, served: Served, *, store: str = "float32"):
         self._inference, self._served = inference, served
+        self._stored = compress.stored(inference, store)
         self._palette = classes.palette()
-        height, width = served.size or (None, None)
-        images = tf.TensorSpec([None, height, width, 3], tf.uint8, name="images")
+        images = tf.TensorSpec([None, *(served.size or (None, None)), 3], tf.uint8, name="images")
+        self._spec = images
         encoded = tf.TensorSpec([None], tf.string, name="image_bytes")
         # Both signatures call one copy of the networks.
         self._networks = _concrete(self._outputs, images)
@@ -61,6 +64,11 @@ class ServedModel:
         }
         self.root = tf.Module()
         self.root.weights = list(self._networks.graph.variables)
+
+    def convertible(self) -> tf.types.experimental.PolymorphicFunction:
+        """The networks without checks, from operations that other runtimes have, too."""
+        spec = tf.TensorSpec([1 if self._served.size else None, *self._spec.shape[1:]], tf.uint8, name="images")
+        return tf.function(self._convertible_outputs, input_signature=[spec], autograph=False)
 
     def _segment(self, images):
         """uint8 RGB `[B, H, W, 3]` to the outputs, each `[B, H, W, ...]`."""
@@ -94,11 +102,22 @@ class ServedModel:
         return tf.Assert(pixels <= limit, [f"a request may have {limit} pixels in all, not", pixels])
 
     def _outputs(self, images):
+        with compress.converted(self._stored):
+            if self._served.confidence:
+                labels, confidence = self._inference.segment_with_confidence(images)
+            else:
+                labels, confidence = self._inference.segment(images), None
+        return self._named(labels, confidence)
+
+    def _convertible_outputs(self, images):
+        # This way to the labels takes more memory, but no comparison of uint8, which LiteRT does not know.
+        with compress.converted(self._stored):
+            return self._named(*self._inference.segment_with_confidence(images))
+
+    def _named(self, labels, confidence):
+        outputs = {"label_map": labels}
         if self._served.confidence:
-            labels, confidence = self._inference.segment_with_confidence(images)
-            outputs = {"label_map": labels, "confidence": confidence}
-        else:
-            outputs = {"label_map": self._inference.segment(images)}
+            outputs["confidence"] = confidence
         if self._served.color_map:
             outputs["color_map"] = tf.gather(tf.constant(self._palette), tf.cast(outputs["label_map"], tf.int32))
         return outputs

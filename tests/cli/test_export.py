@@ -276,6 +276,10 @@ def test_bad_input_ends_in_one_line(run, tmp_path, capsys):
         ([*chosen, "--branches", "S7"], "no branch 'S7'"),
         ([*chosen, "--size", "big"], "'big' is no size"),
         ([*chosen, "--scale", "0"], "--scale"),
+        ([*chosen, "--fold-batch-norm"], "nothing to fold"),
+        ([*chosen, "--format", "tflite"], "--size WIDTHxHEIGHT"),
+        ([*chosen, "--format", "onnx", "--scale", "0.5"], "no antialiased resize"),
+        ([*chosen, "--format", "onnx", "--store", "bfloat16"], "leave --store bfloat16 out"),
         (["--run", run.directory], "--output"),
     ):
         assert msda_tf("export", *arguments) == 2, message

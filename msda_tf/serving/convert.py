@@ -1,0 +1,114 @@
+"""Other formats than SavedModel, for runtimes without TensorFlow: ONNX and LiteRT (TFLite).
+
+Both hold one function, `images` uint8 `[B, H, W, 3]` to the outputs, without the checks and without `serving_bytes`.
+LiteRT takes images of one size only. Neither knows the antialiased resize, so the networks must see images at their
+own size. What is converted is run and compared with TensorFlow before it is published.
+"""
+
+import contextlib
+import io
+import pathlib
+import tempfile
+import warnings
+
+import numpy as np
+import tensorflow as tf
+
+from msda_tf.errors import MsdaError, UsageError
+from msda_tf.inference import Inference
+from msda_tf.serving.model import Served, ServedModel
+
+FILE_NAMES = {"onnx": "model.onnx", "tflite": "model.tflite"}
+
+# Other libraries round otherwise: pixels where two classes are all but equal may differ.
+_LEAST_AGREEMENT = 0.995
+_ONNX_OPSET = 18
+
+
+def check(kind: str, inference: Inference, served: Served, *, store: str = "float32") -> None:
+    """Raises UsageError if a model cannot be converted, or the packages for it are not installed."""
+    if store != "float32":
+        raise UsageError(f"{kind} converts kernels back to float32: leave --store {store} out")
+    if any(member.scale != 1.0 or member.size is not None for member in inference.members):
+        raise UsageError(
+            f"{kind} has no antialiased resize: export networks that see images at their own size (scale 1)"
+        )
+    if kind == "tflite" and served.size is None:
+        raise UsageError("tflite needs images of one size: name it with --size WIDTHxHEIGHT")
+    if kind == "onnx":
+        try:
+            import onnxruntime  # noqa: F401
+            import tf2onnx  # noqa: F401
+        except ImportError:
+            raise UsageError("onnx needs tf2onnx and onnxruntime: pip install 'msda-tf[onnx]'") from None
+
+
+def write(kind: str, model: ServedModel, path: pathlib.Path, size: tuple[int, int]) -> None:
+    """Converts a model and compares the result with it on an image of (height, width).
+
+    Raises:
+      MsdaError: it cannot be converted, or gives something else.
+    """
+    try:
+        # The converters print progress and warnings.
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            function = model.convertible()
+            content = {"onnx": _to_onnx, "tflite": _to_tflite}[kind](function)
+    except Exception as error:  # theirs are of any kind
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        raise MsdaError(f"the model cannot be converted to {kind}: {reason}") from None
+    path.write_bytes(content)
+    image = np.random.default_rng(0).integers(0, 256, (1, *size, 3), dtype=np.uint8)
+    expected = function(tf.constant(image))["label_map"].numpy()
+    found = {"onnx": _run_onnx, "tflite": _run_tflite}[kind](path, image)["label_map"]
+    agreement = (found == expected).mean() if found.shape == expected.shape else 0.0
+    if agreement < _LEAST_AGREEMENT:
+        raise MsdaError(f"the model in {kind} agrees with TensorFlow's on {100 * agreement:.1f} % of the pixels only")
+
+
+def _to_onnx(function) -> bytes:
+    import tf2onnx
+
+    model, _ = tf2onnx.convert.from_function(function, input_signature=function.input_signature, opset=_ONNX_OPSET)
+    for node in model.graph.node:
+        _pad_explicitly(node)
+    return model.SerializeToString()
+
+
+def _pad_explicitly(node) -> None:
+    """Gives an atrous convolution numbers for its padding: runtimes refuse SAME where there is a dilation."""
+    import onnx
+
+    attributes = {attribute.name: attribute for attribute in node.attribute}
+    dilations = list(attributes["dilations"].ints) if "dilations" in attributes else [1, 1]
+    if node.op_type != "Conv" or "auto_pad" not in attributes or dilations == [1, 1]:
+        return
+    kernel = attributes["kernel_shape"].ints
+    pads = [rate * (side // 2) for rate, side in zip(dilations, kernel, strict=True)]
+    node.attribute.remove(attributes["auto_pad"])
+    node.attribute.append(onnx.helper.make_attribute("pads", pads * 2))
+
+
+def _to_tflite(function) -> bytes:
+    # By way of a SavedModel, without which the inputs and outputs would lose their names.
+    function = function.get_concrete_function()
+    root = tf.Module()
+    root.weights = list(function.graph.variables)
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(root, folder, signatures={"serving_default": function})
+        return tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+
+
+def _run_onnx(path: pathlib.Path, image: np.ndarray) -> dict[str, np.ndarray]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, {"images": image}), strict=True))
+
+
+def _run_tflite(path: pathlib.Path, image: np.ndarray) -> dict[str, np.ndarray]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it will move to a package of its own
+        interpreter = tf.lite.Interpreter(model_path=str(path))
+    return interpreter.get_signature_runner("serving_default")(images=image)

@@ -1,0 +1,83 @@
+"""ONNX and LiteRT files, run by their own runtimes."""
+
+import networks
+import numpy as np
+import pytest
+import seeded
+import tensorflow as tf
+
+from msda_tf.errors import MsdaError, UsageError
+from msda_tf.inference import Inference, Member
+from msda_tf.labels import CITYSCAPES_CLASSES
+from msda_tf.serving import convert
+from msda_tf.serving.model import Served, ServedModel
+
+
+def photo(height, width, batch=1):
+    return np.random.default_rng(height).integers(0, 256, (batch, height, width, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def member():
+    segmenter = networks.small_segmenter(branches=("S1", "S2"), rates=(2,))
+    networks.set_weights(segmenter, seeded.seeded_state(networks.torch_shapes(segmenter)))
+    return Member(segmenter, {"S1": "S1", "S2": "S2"}, mean=(70.0, 80.0, 90.0))
+
+
+def served_model(member, **options):
+    return ServedModel(Inference([member]), CITYSCAPES_CLASSES, Served(**options))
+
+
+def test_onnx_takes_any_size(member, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("tf2onnx")
+    model = served_model(member, confidence=True)
+    convert.write("onnx", model, tmp_path / "model.onnx", (33, 65))
+    session = runtime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
+    for size in ((33, 65), (64, 128), (1, 1), (40, 17)):
+        images = photo(*size, batch=2)
+        labels, confidence = session.run(["label_map", "confidence"], {"images": images})
+        expected = model.signatures["serving_default"](images=tf.constant(images))
+        assert labels.dtype == np.uint8 and labels.shape == (2, *size)
+        assert (labels == expected["label_map"].numpy()).mean() > 0.99
+        np.testing.assert_allclose(confidence, expected["confidence"], atol=1e-3)
+
+
+def test_tflite_takes_one_size(member, tmp_path):
+    model = served_model(member, size=(33, 65))
+    convert.write("tflite", model, tmp_path / "model.tflite", (33, 65))
+    images = photo(33, 65)
+    labels = convert._run_tflite(tmp_path / "model.tflite", images)["label_map"]
+    assert labels.dtype == np.uint8 and labels.shape == (1, 33, 65)
+    expected = model.signatures["serving_default"](images=tf.constant(images))["label_map"].numpy()
+    assert (labels == expected).mean() > 0.99
+    assert len(np.unique(expected)) > 3
+
+
+def test_a_wrong_conversion_is_not_published(member, tmp_path, monkeypatch):
+    model = served_model(member, size=(9, 17))
+    other = lambda path, image: {"label_map": np.zeros(image.shape[:3], np.uint8)}  # noqa: E731
+    monkeypatch.setattr(convert, "_to_tflite", lambda function: b"model")
+    monkeypatch.setattr(convert, "_run_tflite", other)
+    with pytest.raises(MsdaError, match="agrees with TensorFlow's on .* %"):
+        convert.write("tflite", model, tmp_path / "model.tflite", (9, 17))
+
+    def failing(function):
+        raise RuntimeError("no such op\nand more")
+
+    monkeypatch.setattr(convert, "_to_tflite", failing)
+    with pytest.raises(MsdaError, match="cannot be converted to tflite: no such op$"):
+        convert.write("tflite", model, tmp_path / "model.tflite", (9, 17))
+
+
+def test_what_cannot_be_converted_is_said_before(member, monkeypatch):
+    half = Member(member.segmenter, member.branches, mean=member.mean, scale=0.5)
+    with pytest.raises(UsageError, match="no antialiased resize"):
+        convert.check("onnx", Inference([half]), Served())
+    with pytest.raises(UsageError, match="--size"):
+        convert.check("tflite", Inference([member]), Served())
+    with pytest.raises(UsageError, match="leave --store bfloat16 out"):
+        convert.check("tflite", Inference([member]), Served(size=(9, 9)), store="bfloat16")
+    monkeypatch.setitem(__import__("sys").modules, "tf2onnx", None)
+    with pytest.raises(UsageError, match=r"pip install 'msda-tf\[onnx\]'"):
+        convert.check("onnx", Inference([member]), Served())
