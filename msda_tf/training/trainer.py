@@ -214,6 +214,8 @@ class Trainer:
             if evaluate or save:
                 began = time.perf_counter()
             if self._signal is not None and not last:
+                # The chief saves, and leaves no earlier than the others, which would miss it for a minute.
+                self.workers.gather(0)
                 name = signal.Signals(self._signal).name
                 raise Interrupted(
                     f"{name}: saved {task.name} at step {step} of {schedule.steps}; to continue, {self.resume_hint}"

@@ -39,18 +39,27 @@ class Workers:
     def __init__(self, strategy: tf.distribute.Strategy | None = None, *, index: int = 0, count: int = 1):
         self.strategy, self.index, self.count = strategy or tf.distribute.get_strategy(), index, count
 
+        # Built once: Strategy.gather, called eagerly, would trace a new function every time, and keep it.
+        @tf.function(autograph=False)
+        def total(values):
+            return self.strategy.reduce("SUM", self.strategy.run(tf.identity, args=(values,)), axis=None)
+
+        self._total = total
+
     @property
     def chief(self) -> bool:
         """Whether this process writes checkpoints, logs and run.json."""
         return self.index == 0
 
     def gather(self, value: int) -> list[int]:
-        """What all workers gave, at least once each."""
+        """What the workers gave, in their order."""
         if self.count == 1:
             return [value]
         with self.together_or_not_at_all():
-            own = self.strategy.experimental_distribute_values_from_function(lambda context: tf.constant([value]))
-            return self.strategy.gather(own, axis=0).numpy().tolist()
+            # Each adds its value at its own place, once for each of its devices.
+            own = tf.one_hot(self.index, self.count, on_value=tf.constant(value, tf.int64), dtype=tf.int64)
+            devices = self.strategy.num_replicas_in_sync // self.count
+            return (self._total(own).numpy() // devices).tolist()
 
     def together(self, action: Callable[[], Result]) -> Result:
         """Runs something that may fail on one worker only, such as reading a file, and goes on if none failed.
