@@ -198,13 +198,13 @@ class Canvas:
         veil = float(self.light.veil(np.clip(corners[:2, 2], NEAR, None).mean()))
         gain, lift = self.light.shade(normal) * tint * (1 - veil), self.light.haze_color * veil
         solid = drawn[..., 3]
-        cut = cv2.compare(solid, 128, cv2.CMP_GE) if solid.min() < 128 else None
+        cut = (solid >= 128) if solid.min() < 128 else None
         drawn = cv2.multiply(drawn, (*gain, 0.0), dst=drawn)
         drawn = cv2.add(drawn, (*lift, float(owner)), dst=drawn)
         region = self.pixels[top:bottom, left:right]
         if cut is not None:
             region[..., 3][inside > 0] = owner
-            inside = cv2.bitwise_and(inside, cut)
+            inside = inside * cut
         cv2.copyTo(drawn, inside, region)
 
     def sprite(
@@ -241,7 +241,7 @@ class Canvas:
         table[:, 3] = owner
         # Four bytes at a time: one lookup per pixel instead of four.
         colors = table.view(np.uint32)[:, 0][brightness].view(np.uint8).reshape(*brightness.shape, 4)
-        solid = cv2.compare(opacity, 128, cv2.CMP_GE)
+        solid = (opacity >= 128).view(np.uint8)
         cv2.copyTo(colors, solid, self.pixels[top:bottom, left:right])
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from msda_tf.data_prep import cityscapes, gta5, miniature, synthia
 from msda_tf.data_prep.street_camera import Camera, clip
+from msda_tf.data_prep.street_canvas import Canvas, Light
 from msda_tf.data_prep.street_kinds import Kind
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.labels import CITYSCAPES_CLASSES, CITYSCAPES_ID_COLORS, CITYSCAPES_IDS, SYNTHIA_ABSENT, SYNTHIA_IDS
@@ -308,3 +309,34 @@ def test_clip_cuts_at_the_near_plane():
     kept = clip(np.array([[0.0, 0.0, 2.4], [4.0, 0.0, 2.4], [0.0, 0.0, -1.6]]))
     np.testing.assert_allclose(kept, [[0, 0], [4 / 2.4, 0], [2 / 0.4, 0], [0, 0]], atol=1e-9)
     assert len(clip(np.array([[0.0, 0.0, 0.1], [1.0, 0.0, 0.2], [0.0, 1.0, -1.0]]))) == 0
+
+
+@pytest.mark.parametrize("shown", range(1, 7))
+def test_slivers_at_the_edge_of_the_picture(shown):
+    """Pictures and cut-outs of which only a few pixels are in sight: OpenCV takes some tiny arrays for scalars."""
+    light = Light(np.ones(3), np.zeros(3), np.array([0.0, 1.0, 0.0]), np.zeros(3), 0.0)
+    camera = Camera(height=60, width=80, field_of_view=90, position=(0.0, 0.0, 0.0))  # one metre is 4 pixels at z = 10
+    left = (shown - 40) / 4
+    for rows in range(1, 7):
+        canvas = Canvas(camera, light)
+        stamp = np.full((128, 128, 2), 255, np.uint8)
+        foot = (left - 2.0, -7.5, 10.0)
+        canvas.sprite(
+            lambda level, stamp=stamp: stamp[:: 2**level, :: 2**level],
+            foot=foot,
+            width=4.0,
+            height=rows / 4,
+            tones=np.array([[0.0, 0, 0], [100, 110, 120]]),
+            owner=8,
+        )
+        drawn = canvas.pixels[..., 3] == 8
+        assert drawn.any() and not drawn[:, shown + 1 :].any()
+        assert (canvas.pixels[drawn][:, :3] == [100, 110, 120]).all()
+
+        canvas = Canvas(camera, light)
+        texture = np.full((8, 8, 4), 200, np.uint8)
+        texture[:, ::2, 3] = 0
+        origin, along = np.array([left - 4.0, -7.5, 10.0]), np.array([1.0, 0, 0])
+        canvas.picture(texture, origin=origin, along=along, size=(4.0, rows / 4), owner=4)
+        drawn = canvas.pixels[..., 3] == 4
+        assert drawn.any() and not drawn[:, shown + 1 :].any()
