@@ -68,7 +68,7 @@ def write(folder: pathlib.Path, dataset: str, split: str, index: int, frame: Fra
         label.parent.mkdir(parents=True, exist_ok=True)
         indexed = Image.fromarray(cityscapes_ids()[frame.kinds])
         indexed.putpalette(_GTA5_PALETTE)
-        indexed.save(label, "PNG", compress_level=3)
+        indexed.save(label, "PNG", compress_level=1)
     else:
         _write_png(label, cityscapes_ids()[frame.kinds])
 
