@@ -16,6 +16,7 @@ from msda_tf.errors import MsdaError, UsageError
 from msda_tf.runs import NetworkPlan, Run
 from msda_tf.training.segmentation import SegmentationTask, input_size
 from msda_tf.training.trainer import Outcome, Schedule, Trainer
+from msda_tf.training.workers import Workers, connect
 from msda_tf.weights import ImportReport
 
 SMALLEST_INPUT = 32
@@ -92,40 +93,50 @@ def train(
     """
     manifests = load_manifests(config)
     directory = pathlib.Path(directory)
-    if restart and runs.exists(directory):
-        for name in ("networks", "run.json", "config.yaml", "metrics.json"):
-            path = directory / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    if runs.exists(directory):
-        run = runs.read(directory)
-        runs.check_same(run, config, manifests)
-    elif directory.is_dir() and any(directory.iterdir()):
-        raise UsageError(f"{directory} is not empty and holds no run: choose another folder with --run")
-    else:
-        run = runs.create(directory, config, manifests)
+    workers = connect()
+    strategy = workers.strategy
+    workers.together(lambda: _make_run(directory, config, manifests, restart) if workers.chief else None)
+    run = workers.together(lambda: _open_run(directory, config, manifests))
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
-    strategy = local_strategy()
     if config.batch_size % (strategy.num_replicas_in_sync * config.accumulate):
         raise UsageError(
             f"batch_size {config.batch_size} cannot be split over {strategy.num_replicas_in_sync} devices x accumulate "
             f"= {config.accumulate}: choose a multiple, or fewer devices with CUDA_VISIBLE_DEVICES"
         )
     for network in run.networks:
-        _train_network(run, config, network, manifests, strategy, on_progress, on_weights, on_finished)
+        _train_network(run, config, network, manifests, workers, on_progress, on_weights, on_finished)
+    # None may leave while another still talks to it: the chief may be evaluating.
+    workers.gather(0)
     return run
 
 
-def local_strategy() -> tf.distribute.Strategy:
-    """All GPUs of this machine (or all logical CPUs, where there are several), mirrored."""
-    gpus = tf.config.list_logical_devices("GPU")
-    devices = gpus or tf.config.list_logical_devices("CPU")
-    return tf.distribute.MirroredStrategy([device.name for device in devices])
+def _make_run(directory, config, manifests, restart):
+    """Starts a run unless there is one already."""
+    if runs.exists(directory):
+        if not restart:
+            return
+        for name in ("networks", "run.json", "config.yaml", "metrics.json"):
+            path = directory / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    elif directory.is_dir() and any(directory.iterdir()):
+        raise UsageError(f"{directory} is not empty and holds no run: choose another folder with --run")
+    runs.create(directory, config, manifests)
 
 
-def _train_network(run, config, network, manifests, strategy, on_progress, on_weights, on_finished):
+def _open_run(directory, config, manifests):
+    if not runs.exists(directory):
+        raise MsdaError(f"{directory} is not there: the run directory must lie on a file system that all workers share")
+    run = runs.read(directory)
+    runs.check_same(run, config, manifests)
+    return run
+
+
+def _train_network(run, config, network, manifests, workers: Workers, on_progress, on_weights, on_finished):
     corrupt = CorruptRecords(limit=config.corrupt_limit)
-    task = SegmentationTask(config=config, network=network, manifests=manifests, strategy=strategy, corrupt=corrupt)
+    task = SegmentationTask(
+        config=config, network=network, manifests=manifests, strategy=workers.strategy, corrupt=corrupt
+    )
     directory = run.network_directory(network)
     evaluate_every = config.evaluate_every
     if task.target.evaluation_split is None and evaluate_every:
@@ -142,13 +153,19 @@ def _train_network(run, config, network, manifests, strategy, on_progress, on_we
         ),
         on_progress=lambda *state: on_progress(network, *state) if on_progress else None,
         resume_hint=f"run msda-tf train --run {run.directory} with the same settings",
+        workers=workers,
     )
     if config.init != "none" and not trainer.checkpoints.steps():
-        on_weights(network, weights.initialize(task.segmenter, config.init, allow_partial=config.init_partial))
+        report = workers.together(
+            lambda: weights.initialize(task.segmenter, config.init, allow_partial=config.init_partial)
+        )
+        on_weights(network, report)
     try:
-        on_finished(network, trainer.run())
+        with workers.together_or_not_at_all():
+            outcome = trainer.run()
     except tf.errors.ResourceExhaustedError as error:
         raise MsdaError(
             f"{network.name}: out of memory ({error.message.splitlines()[0][:120]}); try --set scale=0.5 (about a "
             "quarter), --set precision=mixed_bfloat16 (about half), --set recompute=true, or a smaller batch_size"
         ) from None
+    on_finished(network, outcome)

@@ -14,7 +14,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 
 from training.test_gan_step import images, make_step  # noqa: E402 (imports after the devices are made)
 
-from msda_tf.train import local_strategy  # noqa: E402
+from msda_tf.training.workers import local_strategy  # noqa: E402
 
 strategy = local_strategy()
 assert strategy.num_replicas_in_sync == devices

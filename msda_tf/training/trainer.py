@@ -15,6 +15,7 @@ from absl import logging
 from msda_tf.errors import MsdaError
 from msda_tf.training import memory
 from msda_tf.training.checkpoints import Checkpoints
+from msda_tf.training.workers import Workers
 
 LARGEST_LOSS = 1e4
 """A loss beyond this has exploded: at 20 a cross-entropy says that a network is sure, and wrong, everywhere."""
@@ -109,7 +110,7 @@ class Trainer:
       schedule: see `Schedule`.
       on_progress: called with (step, steps, headline) as training goes on.
       resume_hint: the command that continues the run, for messages.
-      chief: whether this process writes (of several workers, one does).
+      workers: the processes that train together; the chief alone writes and evaluates.
     """
 
     def __init__(
@@ -120,10 +121,11 @@ class Trainer:
         schedule: Schedule,
         on_progress: Callable[[int, int, str], None] = lambda step, steps, headline: None,
         resume_hint: str = "run the same command again",
-        chief: bool = True,
+        workers: Workers | None = None,
     ):
         self.task, self.directory, self.schedule = task, pathlib.Path(directory), schedule
-        self.on_progress, self.resume_hint, self.chief = on_progress, resume_hint, chief
+        self.on_progress, self.resume_hint, self.workers = on_progress, resume_hint, workers or Workers()
+        self.chief = self.workers.chief
         self.checkpoints = Checkpoints(self.directory / "checkpoints", keep=schedule.keep_checkpoints)
         self._signal: int | None = None
         self._best_score: float | None = None
@@ -162,8 +164,13 @@ class Trainer:
         )
 
     def _resume(self) -> tuple[int, dict]:
-        found = self.checkpoints.restore(self.task.checkpointables)
+        found = self.workers.together(lambda: self.checkpoints.restore(self.task.checkpointables))
         step, state = found or (0, {"best_score": None, "metrics": {}})
+        if len(steps := set(self.workers.gather(step))) > 1:
+            raise MsdaError(
+                f"{self.checkpoints.directory}: workers found checkpoints of different steps ({min(steps)}, "
+                f"{max(steps)}): the run directory must lie on a file system that all of them share"
+            )
         self._best_score, self._best_step = state["best_score"], state.get("best_step")
         self._seconds_before = state.get("seconds", 0.0)
         if self.chief:
@@ -172,7 +179,7 @@ class Trainer:
 
     def _loop(self, step: int) -> dict[str, float]:
         schedule, task = self.schedule, self.task
-        if step == 0 and schedule.evaluate_every:
+        if step == 0 and schedule.evaluate_every and self.chief:
             self._evaluate(0)  # what an untrained network scores: where the curve starts
         batches = task.batches(step)
         pending: list[tuple[int, Any, dict]] = []
@@ -184,6 +191,8 @@ class Trainer:
             waited += time.perf_counter() - asked
             result = task.train_step(batch)
             step += 1
+            # A signal to one worker stops all of them, after the same step.
+            self._signal = max(self.workers.gather(self._signal or 0)) or None
             pending.append((step, task.image_names(batch), result))
             last = step == schedule.steps
             evaluate = schedule.evaluate_every and (step % schedule.evaluate_every == 0 or last)
@@ -199,12 +208,14 @@ class Trainer:
                 self._log(step, metrics)
                 self.on_progress(step, schedule.steps, task.headline(metrics))
                 waited, began, logged_at = 0.0, time.perf_counter(), step
-            better = bool(evaluate) and self._is_best(step, self._evaluate(step).score)
+            better = bool(evaluate) and self.chief and self._is_best(step, self._evaluate(step).score)
             if save or better:
                 self._save(step, metrics, best=better)
             if evaluate or save:
                 began = time.perf_counter()
             if self._signal is not None and not last:
+                # The chief saves, and leaves no earlier than the others, which would miss it for a minute.
+                self.workers.gather(0)
                 name = signal.Signals(self._signal).name
                 raise Interrupted(
                     f"{name}: saved {task.name} at step {step} of {schedule.steps}; to continue, {self.resume_hint}"

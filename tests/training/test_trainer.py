@@ -12,6 +12,7 @@ import tensorflow as tf
 from msda_tf.errors import MsdaError
 from msda_tf.training.checkpoints import Checkpoints
 from msda_tf.training.trainer import LARGEST_LOSS, Evaluation, Interrupted, Schedule, Trainer
+from msda_tf.training.workers import Workers
 
 
 class Walk:
@@ -186,6 +187,48 @@ def test_the_best_score_survives_a_restart(tmp_path):
     trainer(tmp_path, Walk(scores=[0.1, 0.5, 0.4]), steps=10, evaluate_every=5).run()
     trainer(tmp_path, Walk(scores=[0.45, 0.3]), steps=20, evaluate_every=5).run()
     assert Checkpoints(tmp_path / "checkpoints").best() == 5
+
+
+class Pair(Workers):
+    """One of two workers; what the other one gives to the k-th `gather` is `others.get(k, the same)`."""
+
+    def __init__(self, index, others):
+        super().__init__(index=index, count=2)
+        self.others, self.calls = others, 0
+
+    def gather(self, value):
+        other = self.others.get(self.calls, value)
+        self.calls += 1
+        return [value, other]
+
+
+def paired(directory, *, index=0, others, scores=()):
+    schedule = Schedule(steps=23, checkpoint_every=5, keep_checkpoints=2, evaluate_every=5 if scores else 0)
+    return Trainer(Walk(scores=scores), directory, schedule=schedule, workers=Pair(index, others))
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_signal_to_another_worker_stops_this_one_after_the_same_step(tmp_path, index):
+    # The first two gatherings are about the checkpoint, then there is one after every step.
+    with pytest.raises(Interrupted, match=r"SIGTERM: saved walk at step 8 of 23"):
+        paired(tmp_path, index=index, others={9: int(signal.SIGTERM)}).run()
+    assert Checkpoints(tmp_path / "checkpoints").steps() == ([5, 8] if index == 0 else [])
+
+
+def test_only_the_chief_writes_and_evaluates(tmp_path):
+    scores = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    outcome = paired(tmp_path / "other", index=1, others={}, scores=scores).run()
+    assert outcome.metrics["loss"] > 0 and outcome.best_score is None
+    assert not list((tmp_path / "other").iterdir())
+    outcome = paired(tmp_path / "chief", index=0, others={}, scores=scores).run()
+    assert (outcome.best_score, outcome.best_step) == (0.6, 23)
+    assert (tmp_path / "chief" / "metrics.jsonl").is_file()
+
+
+def test_workers_that_see_different_checkpoints_do_not_start(tmp_path):
+    finished(tmp_path)
+    with pytest.raises(MsdaError, match=r"workers found checkpoints of different steps \(20, 23\).* file system"):
+        paired(tmp_path, others={1: 20}).run()
 
 
 def objects(value):
