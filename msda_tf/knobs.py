@@ -1,0 +1,155 @@
+"""What all configurations share: frozen dataclasses of knobs, put together from layers and checked by name."""
+
+import dataclasses
+import difflib
+import pathlib
+import types
+import typing
+from dataclasses import field
+
+import yaml
+
+from msda_tf.errors import UsageError
+
+
+def knob(default, reason: str, choices: tuple = (), minimum=None):
+    """A field of a configuration.
+
+    Args:
+      default: its value where nothing else is given.
+      reason: what it does, and why the default is what it is.
+      choices: the values allowed; empty for any.
+      minimum: the smallest number allowed; every number of a tuple must reach it.
+    """
+    return field(default=default, metadata={"reason": reason, "choices": choices, "minimum": minimum})
+
+
+def fields(kind: type) -> dict[str, dataclasses.Field]:
+    """The knobs of a configuration class, by name."""
+    return {f.name: f for f in dataclasses.fields(kind)}
+
+
+def resolve(kind: type, *, presets: dict[str, dict], preset: str, file=None, settings: dict | None = None):
+    """Puts a configuration of class `kind` together: its defaults, a preset, a YAML file, settings.
+
+    Returns:
+      (config, origins): the configuration, and for every key where its value came from: "default", "preset NAME", the
+        file's path, or "command line".
+
+    Raises:
+      UsageError: an unknown preset or key, a value of the wrong type or out of range, an unreadable file.
+    """
+    if preset not in presets:
+        raise UsageError(f"unknown preset {preset!r}{nearest(preset, presets)}: one of {', '.join(presets)}")
+    values, origins = {}, dict.fromkeys(fields(kind), "default")
+
+    def override(layer: dict, origin: str):
+        for key, value in layer.items():
+            values[key] = _checked(kind, key, value, origin)
+            origins[key] = origin
+
+    override(presets[preset], f"preset {preset}")
+    if file is not None:
+        override(read_yaml(file), str(file))
+    override(settings or {}, "command line")
+    return kind(**values), origins
+
+
+def read_yaml(path: str | pathlib.Path) -> dict:
+    """The mapping in a YAML file.
+
+    Raises:
+      UsageError: it cannot be read, is not YAML, or holds no mapping.
+    """
+    try:
+        value = yaml.safe_load(pathlib.Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    except yaml.YAMLError as error:
+        line = getattr(error, "problem_mark", None)
+        where = f", line {line.line + 1}" if line else ""
+        raise UsageError(f"{path}{where}: not YAML ({getattr(error, 'problem', error)})") from None
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise UsageError(f"{path}: expected lines of 'key: value', found a {type(value).__name__}")
+    return value
+
+
+def from_saved(kind: type, value: dict, path: str | pathlib.Path):
+    """The configuration of class `kind` that `to_dict` wrote to the file `path` (named in errors)."""
+    return kind(**{key: _checked(kind, key, item, str(path)) for key, item in value.items()})
+
+
+def to_dict(config) -> dict:
+    """JSON- and YAML-ready values of every key."""
+    return {
+        key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(config).items()
+    }
+
+
+def nearest(word: str, known) -> str:
+    """ " (did you mean 'x'?)" if a known word is close, or nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _checked(kind: type, key: str, value, origin: str):
+    """`value` as the type of `key` in the configuration class `kind`."""
+    known = fields(kind)
+    if key not in known:
+        raise UsageError(f"{origin}: unknown key {key!r}{nearest(key, known)}: --print-config lists all keys")
+    expected = typing.get_type_hints(kind)[key]
+    if isinstance(value, str) and expected is not str:
+        try:
+            value = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise UsageError(f"{origin}: {key} expects {_describe(expected)}, not {value!r}") from None
+    try:
+        value = _converted(value, expected)
+    except (TypeError, ValueError):
+        raise UsageError(f"{origin}: {key} expects {_describe(expected)}, not {value!r}") from None
+    metadata = known[key].metadata
+    if metadata["choices"] and value not in metadata["choices"]:
+        near = nearest(str(value), metadata["choices"])
+        raise UsageError(f"{origin}: {key} is one of {', '.join(metadata['choices'])}, not {value!r}{near}")
+    minimum = metadata["minimum"]
+    if minimum is None or value is None:
+        return value
+    if isinstance(value, tuple):
+        if not value or min(value) < minimum:
+            raise UsageError(f"{origin}: {key} needs positive numbers, not {list(value)}")
+    elif value < minimum:
+        raise UsageError(f"{origin}: {key} must be at least {minimum}, not {value}")
+    return value
+
+
+def _converted(value, kind):
+    """`value` as `kind`; ValueError or TypeError if it is none."""
+    if isinstance(kind, types.UnionType):
+        if value is None:
+            return None
+        kind = next(option for option in kind.__args__ if option is not type(None))
+    if typing.get_origin(kind) is tuple:
+        items = [item.strip() for item in value.split(",")] if isinstance(value, str) else value
+        item_kinds = typing.get_args(kind)
+        fixed = None if item_kinds[-1] is Ellipsis else len(item_kinds)
+        if isinstance(items, list | tuple) and fixed in (None, len(items)):
+            return tuple(_converted(item, item_kinds[0]) for item in items)
+    elif kind is float:
+        # YAML reads 1e-4, without a point, as text.
+        if isinstance(value, int | float | str) and not isinstance(value, bool):
+            return float(value)
+    elif isinstance(value, kind) and (kind is bool) == isinstance(value, bool):
+        return value
+    raise ValueError
+
+
+def _describe(kind) -> str:
+    if isinstance(kind, types.UnionType):
+        return " or ".join(_describe(option) for option in kind.__args__)
+    if typing.get_origin(kind) is tuple:
+        items = typing.get_args(kind)
+        names = {int: "whole numbers", str: "names"}
+        return f"a list of {names[items[0]]}" if items[-1] is Ellipsis else f"[{', '.join(['number'] * len(items))}]"
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}[kind]
