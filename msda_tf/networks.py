@@ -22,7 +22,7 @@ def build_segmenter(
       discriminators: False leaves them out, as inference does not need them.
     """
     keras.utils.set_random_seed(config.seed)
-    with _dtype_policy(config.precision):
+    with dtype_policy(config.precision):
         segmenter = MultiSourceSegmenter(
             branches=network.branches,
             num_classes=num_classes,
@@ -53,11 +53,11 @@ def member(config: TrainConfig, segmenter: MultiSourceSegmenter, *, mean, branch
 
 
 @contextlib.contextmanager
-def _dtype_policy(name: str):
+def dtype_policy(name: str):
     """Keras' global dtype policy for the layers made in the block."""
     old = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
+    keras.config.setdtype_policy(name)
     try:
         yield
     finally:
-        keras.config.set_dtype_policy(old)
+        keras.config.setdtype_policy(old)

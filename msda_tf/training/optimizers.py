@@ -42,6 +42,15 @@ def make_optimizer(
     return optimizer
 
 
+def with_loss_scale(precision: str, optimizer, variables: list[keras.Variable]):
+    """The optimizer, for "mixed_float16" with dynamic loss scaling, without which small gradients vanish."""
+    if precision != "mixed_float16":
+        return optimizer
+    scaled = keras.optimizers.LossScaleOptimizer(optimizer)
+    scaled.build(variables)
+    return scaled
+
+
 class _Parts:
     """Learning-rate factors and weight decay by variable, for an optimizer's `update_step`.
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -17,7 +16,7 @@ from msda_tf.inference import MAX_MERGE, Inference
 from msda_tf.networks import build_segmenter, member
 from msda_tf.runs import NetworkPlan
 from msda_tf.training.gan_step import GanStep
-from msda_tf.training.optimizers import make_optimizer, poly_decay
+from msda_tf.training.optimizers import make_optimizer, poly_decay, with_loss_scale
 from msda_tf.training.trainer import Evaluation
 
 
@@ -60,8 +59,8 @@ class SegmentationTask:
         with strategy.scope():
             self.segmenter = build_segmenter(config, network, len(self.classes))
             heads = {variable.path: config.head_lr_mult for variable in self.segmenter.head_variables}
-            self.generator_optimizer = _with_loss_scale(
-                config,
+            self.generator_optimizer = with_loss_scale(
+                config.precision,
                 make_optimizer(
                     config.optimizer,
                     self._generator_lr,
@@ -75,8 +74,8 @@ class SegmentationTask:
             self.discriminator_optimizer = None
             if config.adapt:
                 # AdaptSegNet's betas for the discriminators; the generator keeps Adam's own.
-                self.discriminator_optimizer = _with_loss_scale(
-                    config,
+                self.discriminator_optimizer = with_loss_scale(
+                    config.precision,
                     make_optimizer(
                         "adam",
                         self._discriminator_lr,
@@ -229,12 +228,3 @@ def _readable(examples, corrupt: CorruptRecords):
     """The examples, with a damaged one's clear error instead of TensorFlow's."""
     with corrupt.raising():
         yield from examples
-
-
-def _with_loss_scale(config: TrainConfig, optimizer, variables):
-    """Float16 needs its losses scaled up, or small gradients vanish."""
-    if config.precision != "mixed_float16":
-        return optimizer
-    scaled = keras.optimizers.LossScaleOptimizer(optimizer)
-    scaled.build(variables)
-    return scaled
