@@ -56,8 +56,8 @@ def member(config: TrainConfig, segmenter: MultiSourceSegmenter, *, mean, branch
 def dtype_policy(name: str):
     """Keras' global dtype policy for the layers made in the block."""
     old = keras.config.dtype_policy()
-    keras.config.setdtype_policy(name)
+    keras.config.set_dtype_policy(name)
     try:
         yield
     finally:
-        keras.config.setdtype_policy(old)
+        keras.config.set_dtype_policy(old)
