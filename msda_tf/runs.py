@@ -122,22 +122,27 @@ def create(directory: pathlib.Path, config: TrainConfig, manifests: dict[str, Ma
         "classes": [{"name": n, "color": list(c)} for n, c in zip(classes.names, classes.colors, strict=True)],
         "mean_rgb": list(image_mean(config, manifests[config.target])),
         "networks": {network.name: list(network.branches) for network in plan(config)},
-        "datasets": {
-            name: {
-                "dataset.json": files.sha256(manifest.directory / FILE_NAME),
-                "images": manifest.splits[manifest.training_split].examples,
-                "width": manifest.width,
-                "height": manifest.height,
-                "mean_rgb": list(manifest.mean_rgb),
-            }
-            for name, manifest in manifests.items()
-        },
+        "datasets": describe_datasets(manifests),
         "provenance": provenance(),
     }
     with files.replacing(directory / "config.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(to_dict(config), sort_keys=False), encoding="utf-8")
     files.write_json(directory / "run.json", info)
     return read(directory)
+
+
+def describe_datasets(manifests: dict[str, Manifest]) -> dict[str, dict]:
+    """What a run notes of its data sets, by name: enough to know them again."""
+    return {
+        name: {
+            "dataset.json": files.sha256(manifest.directory / FILE_NAME),
+            "images": manifest.splits[manifest.training_split].examples,
+            "width": manifest.width,
+            "height": manifest.height,
+            "mean_rgb": list(manifest.mean_rgb),
+        }
+        for name, manifest in manifests.items()
+    }
 
 
 def provenance() -> dict:
@@ -213,16 +218,35 @@ def check_same(run: Run, config: TrainConfig, manifests: dict[str, Manifest]) ->
     Raises:
       UsageError: names every key that differs, with both values.
     """
-    old, new = to_dict(run.config), to_dict(config)
-    differences = [
-        f"{key} (was {old[key]}, now {new[key]})" for key in new if key not in _FREE and old[key] != new[key]
-    ]
+    refuse_changes(
+        run.directory,
+        old=to_dict(run.config),
+        new=to_dict(config),
+        free=_FREE,
+        datasets=run.info["datasets"],
+        manifests=manifests,
+    )
+
+
+def refuse_changes(
+    directory: pathlib.Path, *, old: dict, new: dict, free: tuple, datasets: dict, manifests: dict[str, Manifest]
+) -> None:
+    """Raises UsageError if a run's settings or data are not those it was begun with.
+
+    Args:
+      directory: of the run.
+      old, new: settings by key.
+      free: keys that may differ.
+      datasets: as `describe_datasets` noted them.
+      manifests: what is there now.
+    """
+    differences = [f"{key} (was {old[key]}, now {new[key]})" for key in new if key not in free and old[key] != new[key]]
     for name, manifest in manifests.items():
-        known = run.info["datasets"].get(name, {}).get("dataset.json")
+        known = datasets.get(name, {}).get("dataset.json")
         if known is not None and known != files.sha256(manifest.directory / FILE_NAME):
             differences.append(f"data set {name} was prepared anew")
     if differences:
         raise UsageError(
-            f"{run.directory} holds a run with other settings: {'; '.join(differences)}; continue it with its own "
+            f"{directory} holds a run with other settings: {'; '.join(differences)}; continue it with its own "
             "settings, choose another --run, or start over with --restart"
         )
