@@ -25,6 +25,7 @@ setup(
         "msda_tf.weights",
         "msda_tf.training",
         "msda_tf.evaluation",
+        "msda_tf.experiment",
         "msda_tf.serving",
         "msda_tf.cli",
         "msda_tf.data_prep",

@@ -18,6 +18,7 @@ COMMANDS = {
     "runs": "List runs with their progress and mIoU.",
     "evaluate": "Score a run on the target's labelled images.",
     "predict": "Segment images with a trained run.",
+    "experiment": "Train and score a whole table of runs: the paper's, or a miniature of it.",
     "export": "Write a SavedModel for TensorFlow Serving.",
     "query": "Segment images on a server that runs an exported model.",
     "demo": "The whole job on generated miniature data.",

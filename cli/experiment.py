@@ -1,0 +1,171 @@
+"""`msda-tf experiment`."""
+
+import contextlib
+import pathlib
+
+import click
+from rich.console import Console
+
+from msda_tf import files
+from msda_tf.cli.progress import counting
+from msda_tf.data import manifest as manifests
+from msda_tf.errors import MsdaError, UsageError
+from msda_tf.experiment import jobs as planning
+from msda_tf.experiment import results, tables
+
+
+@click.command(context_settings={"max_content_width": 110})
+@click.option("--grid", type=click.Choice(list(planning.GRIDS)), required=True, help="Which table.")
+@click.option("--target", "targets", multiple=True, type=click.Choice(planning.TARGETS), help="Rows.  [default: all]")
+@click.option(
+    "--scale",
+    "scales",
+    multiple=True,
+    type=click.FloatRange(0.01),
+    help="Rows: 1.0 (original size), 0.5 (reduced).  [default: both; 1.0 for miniature]",
+)
+@click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Repetitions, with seeds 0, 1, ...")
+@click.option(
+    "--data",
+    type=click.Path(path_type=pathlib.Path, file_okay=False),
+    help="Folder that prepare wrote.  [default: data; for miniature data-miniature, which is made if missing]",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=pathlib.Path, file_okay=False),
+    help="Folder of all runs and results.  [default: experiments/GRID]",
+)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting of all runs, as in train.")
+@click.option("--dry-run", is_flag=True, help="List the runs and how far each is, and stop.")
+def command(grid, targets, scales, seeds, data, output, settings, dry_run):
+    """Train and score all runs of a table, and print it beside the paper's figures.
+
+    Run the same command again to go on after an interruption; what is finished is not done again.
+
+    \b
+    Examples:
+      msda-tf experiment --grid miniature --seeds 3
+      msda-tf experiment --grid paper --dry-run
+      msda-tf experiment --grid paper --target cityscapes --scale 0.5 --set precision=mixed_bfloat16
+    """
+    data = data or pathlib.Path("data-miniature" if grid == "miniature" else "data")
+    output = output or pathlib.Path("experiments") / grid
+    jobs = planning.plan(
+        grid,
+        output=output,
+        data=data,
+        targets=dict.fromkeys(targets) or planning.TARGETS,
+        scales=tuple(dict.fromkeys(scales)),
+        seeds=seeds,
+        settings=_parsed(settings),
+    )
+    planning.check(jobs)
+    if dry_run:
+        _list(jobs)
+        return
+    _check_data(grid, data)
+    from msda_tf.experiment import running
+
+    running.prepare(jobs, data)
+    console, failures = Console(), {}
+    try:
+
+        def failed(job, message):
+            failures[job.name] = message
+            click.secho(f"FAILED {job.name}: {message}", fg="red", err=True)
+
+        running.run(jobs, on_job=_Shown(console), on_failure=failed)
+    finally:
+        # Also after an interruption: what is finished is worth looking at.
+        if output.is_dir():
+            _report(jobs, console, output, grid=grid, seeds=seeds, failures=failures)
+    if failures:
+        names = "; ".join(failures)
+        raise MsdaError(f"{len(failures)} of {len(jobs)} runs failed ({names}): the same command tries them again")
+
+
+def _parsed(settings: tuple[str, ...]) -> dict[str, str]:
+    parsed = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise UsageError(f"--set {setting!r}: expected KEY=VALUE, such as --set steps=1000")
+        parsed[key.strip()] = value.strip()
+    return parsed
+
+
+def _list(jobs) -> None:
+    states = [planning.state(job) for job in jobs]
+    width = max(len(job.name) for job in jobs)
+    for number, (job, state) in enumerate(zip(jobs, states, strict=True), 1):
+        click.echo(f"{number:>3}  {job.name:<{width}}  {state!s:<22}  {job.directory}")
+    finished = sum(state.finished for state in states)
+    click.echo(f"{len(jobs)} runs, {finished} finished, {len(jobs) - finished} to do")
+
+
+def _check_data(grid: str, data: pathlib.Path) -> None:
+    """Makes the miniature data if it is missing; refuses one grid's data for the other."""
+    there = set(manifests.available(data)) & set(planning.TARGETS)
+    if grid == "miniature" and len(there) < len(planning.TARGETS):
+        from msda_tf.cli.main import cli
+
+        click.echo(f"The miniature data sets are not in {data}: msda-tf prepare --dataset miniature --output {data}")
+        cli.main(["prepare", "--dataset", "miniature", "--output", str(data)], standalone_mode=False)
+        there = set(planning.TARGETS)
+    for name in sorted(there):
+        generated = bool(manifests.read(data / name).options.get("miniature"))
+        if generated != (grid == "miniature"):
+            what = "generated miniature data" if generated else "no generated miniature data"
+            raise UsageError(
+                f"{data / name} is {what}, which --grid {grid} is not for: name another folder with --data"
+            )
+
+
+class _Shown:
+    """Shows each run: a heading with the progress of the whole, then train's own progress."""
+
+    def __init__(self, console: Console):
+        self._console = console
+
+    @contextlib.contextmanager
+    def __call__(self, job, progress):
+        from msda_tf.cli.train import TrainingProgress
+
+        left = "" if progress.seconds_left is None else f", about {_duration(progress.seconds_left)} left"
+        self._console.print(
+            f"\nRun {progress.number} of {progress.count}{left}: {job.name}", style="bold", highlight=False
+        )
+        with contextlib.ExitStack() as scoring, TrainingProgress(self._console) as training:
+
+            def scored(done, count):
+                if self._console.is_terminal:
+                    show(done, count)
+
+            def show(done, count):
+                nonlocal show
+                training.__exit__()  # A console has room for one live display.
+                show = scoring.enter_context(counting(self._console, "scoring"))
+                show(done, count)
+
+            yield (
+                {"on_progress": training, "on_weights": training.weights, "on_finished": training.finished},
+                {"on_progress": scored},
+            )
+
+
+def _duration(seconds: float) -> str:
+    minutes = max(1, round(seconds / 60))
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _report(jobs, console, output, *, grid, seeds, failures) -> None:
+    rows = results.gather(jobs)
+    shown = tables.all_tables(rows, seeds=seeds)
+    files.write_json(output / "results.json", results.to_json(rows, jobs, grid=grid, failures=failures))
+    with files.replacing(output / "results.md") as temporary:
+        temporary.write_text("\n".join(map(tables.to_markdown, shown)), encoding="utf-8")
+    console.print()
+    for table in shown:
+        tables.show(table, console)
+        console.print()
+    click.echo(f"Results: {output / 'results.json'} and {output / 'results.md'}")

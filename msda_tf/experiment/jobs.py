@@ -1,0 +1,202 @@
+"""What a table needs: its runs, each in its own directory, and how far each has come.
+
+OUTPUT/TARGET-SCALE/seedN/adapted        the networks of S1, S2 and S-All, of which Max Merge is made
+OUTPUT/TARGET-SCALE/seedN/no-adapt       S-All without adversarial terms
+OUTPUT/TARGET-SCALE/seedN/oracle         trained on the target's own labels (grid miniature)
+OUTPUT/TARGET-SCALE/seedN/unit-sources   as adapted, on sources that UNIT restyled; S-All in unit-s-all, because the
+OUTPUT/TARGET-SCALE/seedN/unit-s-all     paper's figure merges S1 and S2 alone
+"""
+
+import pathlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from msda_tf import config as configuration
+from msda_tf import runs
+from msda_tf.config import PAPER_DATASETS, TrainConfig
+from msda_tf.data import manifest as manifests
+from msda_tf.errors import MsdaError, UsageError
+from msda_tf.evaluation import metrics
+from msda_tf.experiment import oracle
+from msda_tf.training import checkpoint_files
+
+GRIDS = {"paper": "paper", "miniature": "tiny"}
+"""Grid -> the preset of its runs."""
+
+SCALES = {"paper": (1.0, 0.5), "miniature": (1.0,)}
+"""Grid -> the scales of its rows."""
+
+TARGETS = ("cityscapes", "synthia", "gta5")
+
+# What tells the runs of a grid apart cannot be the same in all of them.
+_GIVEN_BY_GRID = ("target", "sources", "data", "scale", "seed", "layout", "adapt")
+
+_BRANCHES = ("S1", "S2", "S-All", "Max Merge")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a table.
+
+    Attributes:
+      target, scale, seed: its row, and which repetition it is.
+      kind: adapted, no-adapt, oracle, unit-sources or unit-s-all.
+      directory: of the run.
+      config: all its knobs.
+      columns: name of a branch in the run's evaluation -> column of the table.
+      scored_with: further runs that are merged with it when it is scored.
+    """
+
+    target: str
+    scale: float
+    seed: int
+    kind: str
+    directory: pathlib.Path
+    config: TrainConfig
+    columns: dict[str, str]
+    scored_with: tuple[pathlib.Path, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """How people see it."""
+        return f"{self.target}, scale {self.scale:g}, seed {self.seed}: {self.kind}"
+
+    @property
+    def metrics_path(self) -> pathlib.Path:
+        """Where its scores lie."""
+        return self.directory / metrics.FILE_NAME
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a job is.
+
+    Attributes:
+      steps: that its networks have done, all together.
+      of: that they are to do.
+      scored: whether its scores are there, of these very weights.
+    """
+
+    steps: int
+    of: int
+    scored: bool
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.steps >= self.of and self.scored
+
+    def __str__(self):
+        if self.finished:
+            return "finished"
+        if self.steps >= self.of:
+            return "trained, to be scored"
+        return f"step {self.steps} of {self.of}" if self.steps else "to do"
+
+
+def plan(
+    grid: str,
+    *,
+    output: pathlib.Path,
+    data: pathlib.Path,
+    targets: Sequence[str] = TARGETS,
+    scales: Sequence[float] = (),
+    seeds: int = 1,
+    settings: dict | None = None,
+) -> list[Job]:
+    """All runs of a grid; whole tables of one seed come before the next seed.
+
+    Args:
+      grid: one of `GRIDS`.
+      output: folder of all runs.
+      data: folder of the prepared data sets; restyled sources (`gta5_as_cityscapes`) in it add the UNIT columns.
+      targets: rows of the table.
+      scales: rows of the table; `SCALES` by default.
+      seeds: number of repetitions, with seeds 0, 1, ...
+      settings: knobs of all runs, over those of the grid's preset.
+
+    Raises:
+      UsageError: a setting is unknown, wrong, or one that the grid decides.
+    """
+    settings = settings or {}
+    for key in settings:
+        if key in _GIVEN_BY_GRID:
+            raise UsageError(f"--set {key}=...: a grid decides {key} itself; see --target, --scale, --seeds and --data")
+    found = []
+    for seed in range(seeds):
+        for target in targets:
+            for scale in scales or SCALES[grid]:
+                found += _row(grid, output, data, target, scale, seed, settings)
+    return found
+
+
+def _row(grid, output, data, target, scale, seed, settings) -> list[Job]:
+    folder = output / f"{target}-{scale:g}" / f"seed{seed}"
+    sources = [name for name in PAPER_DATASETS if name != target]
+
+    def job(kind, columns, *, scored_with=(), **own):
+        values = {**settings, "target": target, "sources": sources, "data": str(data), "scale": scale, "seed": seed}
+        config, _ = configuration.resolve(preset=GRIDS[grid], settings={**values, **own})
+        configuration.validate(config)
+        return Job(target, scale, seed, kind, folder / kind, config, columns, tuple(scored_with))
+
+    found = [
+        job("adapted", {name: name for name in _BRANCHES}, layout="separate"),
+        job("no-adapt", {"No Adapt": "No Adapt"}, layout="s-all", adapt=False),
+    ]
+    if grid == "miniature":
+        own = {"data": str(output / oracle.FOLDER), "sources": [oracle.labelled_name(target)]}
+        found.append(job("oracle", {"No Adapt": "Oracle"}, layout="s-all", adapt=False, **own))
+    restyled = [f"{source}_as_{target}" for source in sources]
+    if set(restyled) <= set(manifests.available(data)):
+        columns = {"S1": "UNIT S1", "S2": "UNIT S2", "Max Merge": "UNIT S1+S2"}
+        found.append(job("unit-sources", columns, layout="sources", sources=restyled))
+        columns = {"S-All": "UNIT S-All", "Max Merge": "UNIT Max Merge"}
+        first = found[-1].directory
+        found.append(job("unit-s-all", columns, layout="s-all", sources=restyled, scored_with=[first]))
+    return found
+
+
+def state(job: Job) -> State:
+    """How far a job is, from its files alone."""
+    networks = runs.plan(job.config)
+    of = job.config.steps * len(networks)
+    if not runs.exists(job.directory):
+        return State(0, of, False)
+    done = 0
+    for network in networks:
+        steps = checkpoint_files.steps(job.directory / "networks" / network.name / "checkpoints")
+        done += min(steps[-1], job.config.steps) if steps else 0
+    return State(done, of, _scored(job))
+
+
+def _scored(job: Job) -> bool:
+    """Whether metrics.json is the score of this job's last weights on the whole test split."""
+    try:
+        found = metrics.read(job.metrics_path)
+        manifest = manifests.find(job.config.data, job.target)
+    except MsdaError:
+        return False
+    scored = found.made_from.get("networks", [])
+    if {entry["network"].split("/")[0] for entry in scored} != {d.name for d in (job.directory, *job.scored_with)}:
+        return False
+    best = job.config.select == "best"
+    if any(entry["selected_on_target_labels"] != best for entry in scored):
+        return False
+    return (
+        all(best or entry["step"] == job.config.steps for entry in scored)
+        and found.made_from["merge"] == job.config.merge
+        and set(job.columns) <= set(found.matrices)
+        and found.images == manifest.splits[found.split].examples
+    )
+
+
+def check(found: Iterable[Job]) -> None:
+    """Refuses to go on with runs that were begun with other settings.
+
+    Raises:
+      UsageError: names the run and every key that differs.
+    """
+    for job in found:
+        if runs.exists(job.directory):
+            runs.check_same(runs.read(job.directory), job.config, {})

@@ -1,0 +1,165 @@
+"""The scores of a table's runs: mean and spread over seeds, beside the paper's figures."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from msda_tf.errors import MsdaError
+from msda_tf.evaluation import metrics
+from msda_tf.evaluation.protocol import Scores, score
+from msda_tf.experiment import jobs, paper
+from msda_tf.experiment.jobs import Job
+from msda_tf.labels import ClassList
+
+COLUMNS = ("No Adapt", "S1", "S2", "S-All", "Max Merge", "Oracle")
+UNIT_COLUMNS = ("UNIT S1", "UNIT S2", "UNIT S-All", "UNIT S1+S2", "UNIT Max Merge")
+
+GAINS = (
+    ("Max Merge", "No Adapt"),
+    ("S-All", "No Adapt"),
+    ("Max Merge", "S-All"),
+    ("Oracle", "No Adapt"),
+    ("Oracle", "Max Merge"),
+)
+"""Pairs (column, column below it) whose difference a table shows."""
+
+PAPER_RULE = "miou_all"
+PRESENT_RULE = "miou_present"
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Values of several seeds.
+
+    Attributes:
+      mean: of them.
+      std: sample standard deviation (divided by n - 1); None for a single seed.
+      count: number of seeds.
+    """
+
+    mean: float
+    std: float | None
+    count: int
+
+
+def spread(values: Sequence[float]) -> Spread | None:
+    """Of the values; None if there are none."""
+    if not values:
+        return None
+    return Spread(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None, len(values))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One target at one scale.
+
+    Attributes:
+      target, scale: of its runs.
+      sources: data sets of S1, S2.
+      images: number of images scored; 0 if nothing was.
+      columns: column -> seed -> scores.
+      paper: column -> the paper's figure, a fraction.
+    """
+
+    target: str
+    scale: float
+    sources: tuple[str, ...]
+    images: int
+    columns: Mapping[str, Mapping[int, Scores]]
+    paper: Mapping[str, float]
+
+    def spread(self, column: str, rule: str = PAPER_RULE) -> Spread | None:
+        """Of a column, under a rule for absent classes: `PAPER_RULE` or `PRESENT_RULE`."""
+        values = [getattr(scores, rule) for scores in self.columns.get(column, {}).values()]
+        return spread([value for value in values if value is not None])
+
+    def gain(self, column: str, below: str) -> Spread | None:
+        """Of one column over another under the paper's rule, over the seeds that have both."""
+        high, low = self.columns.get(column, {}), self.columns.get(below, {})
+        return spread([high[seed].miou_all - low[seed].miou_all for seed in high if seed in low])
+
+    def paper_gain(self, column: str, below: str) -> float | None:
+        """The paper's."""
+        if column in self.paper and below in self.paper:
+            return self.paper[column] - self.paper[below]
+        return None
+
+
+def gather(found: Sequence[Job]) -> list[Row]:
+    """The rows of a table, from the scores of the jobs that are finished."""
+    grouped: dict[tuple, list[Job]] = {}
+    for job in found:
+        grouped.setdefault((job.target, job.scale), []).append(job)
+    return [_row(*key, group) for key, group in grouped.items()]
+
+
+def _row(target: str, scale: float, group: list[Job]) -> Row:
+    columns, images = {}, 0
+    for job in group:
+        if not jobs.state(job).finished:
+            continue
+        try:
+            measured = metrics.read(job.metrics_path)
+        except MsdaError:  # removed this moment
+            continue
+        images = measured.images
+        classes = ClassList(measured.class_names, ((0, 0, 0),) * len(measured.class_names))
+        for branch, column in job.columns.items():
+            columns.setdefault(column, {})[job.seed] = score(measured.matrices[branch], classes)
+    ordered = {name: columns[name] for name in (*COLUMNS, *UNIT_COLUMNS) if name in columns}
+    figures = {} if any(job.kind == "oracle" for job in group) else paper.figures(target, scale)
+    sources = next(job.config.sources for job in group if job.kind == "adapted")
+    return Row(target, scale, sources, images, ordered, {name: value / 100 for name, value in figures.items()})
+
+
+def to_json(rows: Sequence[Row], found: Sequence[Job], *, grid: str, failures: Mapping[str, str]) -> dict:
+    """JSON-ready; all scores are fractions 0-1, differences too. `std` is null for a single seed."""
+    return {
+        "grid": grid,
+        "rules": {
+            "miou_19": "mean over all classes, an absent class counts 0 (the paper's rule)",
+            "miou_present": "mean without classes that are neither in the labels nor predicted (Cityscapes' rule)",
+        },
+        "rows": [_row_json(row) for row in rows],
+        "runs": [
+            {
+                "name": job.name,
+                "directory": str(job.directory),
+                "state": f"failed: {failures[job.name]}" if job.name in failures else str(jobs.state(job)),
+            }
+            for job in found
+        ],
+    }
+
+
+def _row_json(row: Row) -> dict:
+    columns = {}
+    for name, seeds in row.columns.items():
+        all_, present, figure = row.spread(name), row.spread(name, PRESENT_RULE), row.paper.get(name)
+        columns[name] = {
+            "miou_19": _spread_json(all_),
+            "miou_present": _spread_json(present),
+            "paper": figure,
+            "difference": None if figure is None else all_.mean - figure,
+            "seeds": {
+                str(seed): {"miou_19": scores.miou_all, "miou_present": scores.miou_present, "iou": scores.iou}
+                for seed, scores in sorted(seeds.items())
+            },
+        }
+    gains = {
+        f"{high} - {low}": {**_spread_json(row.gain(high, low)), "paper": row.paper_gain(high, low)}
+        for high, low in GAINS
+        if row.gain(high, low) is not None
+    }
+    return {
+        "target": row.target,
+        "scale": row.scale,
+        "sources": list(row.sources),
+        "images": row.images,
+        "columns": columns,
+        "gains": gains,
+    }
+
+
+def _spread_json(value: Spread | None) -> dict | None:
+    return None if value is None else {"mean": value.mean, "std": value.std, "seeds": value.count}

@@ -1,0 +1,174 @@
+"""A table of runs for the terminal and for Markdown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from msda_tf.experiment.results import COLUMNS, GAINS, PRESENT_RULE, UNIT_COLUMNS, Row, Spread
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """Cells as they are printed.
+
+    Attributes:
+      title: above it.
+      header: names of the columns.
+      rows: of cells, the first two name the row; a cell that begins with `BEST` is shown in bold.
+      notes: sentences below it.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+
+BEST = "*"
+
+
+def all_tables(rows: Sequence[Row], *, seeds: int) -> list[TextTable]:
+    """Mean IoU by both rules, and the gains of one column over another.
+
+    Args:
+      rows: of `results.gather`.
+      seeds: how many each column should have; columns of fewer say so.
+    """
+    columns = [c for c in (*COLUMNS, *UNIT_COLUMNS) if c in COLUMNS[:5] or any(c in row.columns for row in rows)]
+    over = f"mean ± sample standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
+    branches = "; ".join(
+        f"{target}: " + ", ".join(f"S{number} = {name}" for number, name in enumerate(sources, 1))
+        for target, sources in {row.target: row.sources for row in rows}.items()
+    )
+    notes = [over, branches]
+    if any(row.paper for row in rows):
+        notes.append("paper: its Table 1, where the figure is known; difference: measured - paper")
+    if any(0 < s.count < seeds for row in rows for c in columns if (s := row.spread(c))):
+        notes.append("(n): from n seeds only, the others are not finished")
+    all_ = TextTable(
+        "Mean IoU in %, all classes, an absent one counts 0 (the paper's rule)",
+        ("target", "", *columns),
+        tuple(line for row in rows for line in _lines(row, columns, seeds)),
+        tuple(notes),
+    )
+    present = TextTable(
+        "Mean IoU in %, without classes that are neither in the labels nor predicted (Cityscapes' rule)",
+        ("target", "", *columns),
+        tuple(
+            (_name(row), "measured", *_marked([row.spread(c, PRESENT_RULE) for c in columns], columns, seeds))
+            for row in rows
+        ),
+        (over,),
+    )
+    return [all_, present, _gains(rows, over)]
+
+
+def _lines(row: Row, columns: Sequence[str], seeds: int) -> list[tuple[str, ...]]:
+    values = [row.spread(column) for column in columns]
+    lines = [(_name(row), "measured", *_marked(values, columns, seeds))]
+    if row.paper:
+        figures = [row.paper.get(column) for column in columns]
+        pairs = zip(values, figures, strict=True)
+        differences = (None if value is None or figure is None else value.mean - figure for value, figure in pairs)
+        lines.append(("", "paper", *(_percent(figure) for figure in figures)))
+        lines.append(("", "difference", *(_percent(each, signed=True) for each in differences)))
+    return lines
+
+
+def _gains(rows: Sequence[Row], over: str) -> TextTable:
+    pairs = [pair for pair in GAINS if "Oracle" not in pair or any("Oracle" in row.columns for row in rows)]
+    lines = []
+    for row in rows:
+        gains = [row.gain(*pair) for pair in pairs]
+        lines.append((_name(row), "measured", *(_spread(gain, signed=True) for gain in gains)))
+        if row.paper:
+            lines.append(("", "paper", *(_percent(row.paper_gain(*pair), signed=True) for pair in pairs)))
+    note = f"{over}: of the differences within each seed" if "seeds" in over else over
+    header = ("target", "", *(f"{high} - {low}" for high, low in pairs))
+    return TextTable("Gains in points of mean IoU (the paper's rule)", header, tuple(lines), (note,))
+
+
+def _name(row: Row) -> str:
+    return row.target if row.scale == 1 else f"{row.target} at {row.scale:g}"
+
+
+def _marked(values: Sequence[Spread | None], columns: Sequence[str], seeds: int) -> list[str]:
+    """Cells; the best of the columns that never saw a label of the target is marked."""
+    fair = [round(value.mean, 4) for value, column in zip(values, columns, strict=True) if value and column != "Oracle"]
+    best = max(fair) if len(set(fair)) > 1 else None
+    cells = []
+    for value, column in zip(values, columns, strict=True):
+        text = _spread(value)
+        if value and value.count < seeds:
+            text += f" ({value.count})"
+        marked = value and column != "Oracle" and round(value.mean, 4) == best
+        cells.append(BEST + text if marked else text)
+    return cells
+
+
+def _spread(value: Spread | None, signed: bool = False) -> str:
+    if value is None:
+        return "-"
+    return _percent(value.mean, signed) + ("" if value.std is None else f" ± {100 * value.std:.2f}")
+
+
+def _percent(value: float | None, signed: bool = False) -> str:
+    if value is None:
+        return "-"
+    return f"{100 * value:+.2f}" if signed else f"{100 * value:.2f}"
+
+
+def show(table: TextTable, console: Console) -> None:
+    """Prints a framed table where it fits the terminal, plain text elsewhere: rich would cut numbers short."""
+    framed = _framed(table)
+    needed = console.measure(framed, options=console.options.update(max_width=10_000)).maximum
+    if console.is_terminal and needed <= console.width:
+        console.print(framed)
+    else:
+        console.print(to_text(table), markup=False, highlight=False, soft_wrap=True)
+
+
+def _framed(table: TextTable) -> Table:
+    framed = Table(
+        title=table.title,
+        title_justify="left",
+        title_style="bold",
+        caption="\n".join(table.notes),
+        caption_justify="left",
+        caption_style="dim",
+    )
+    for index, name in enumerate(table.header):
+        framed.add_column(name, justify="left" if index < 2 else "right", no_wrap=True)
+    for number, row in enumerate(table.rows):
+        if row[0] and number:
+            framed.add_section()
+        framed.add_row(*(Text(c, style="bold green") if c.startswith(BEST) else Text(c) for c in row))
+    return framed
+
+
+def to_text(table: TextTable) -> str:
+    """Plain aligned text; the best of each row has a star."""
+    lines = [table.header, *table.rows]
+    widths = [max(len(line[index]) for line in lines) for index in range(len(table.header))]
+    body = [
+        "  ".join(
+            cell.ljust(width) if index < 2 else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
+    rule = "-" * max(map(len, body))
+    return "\n".join([table.title, body[0], rule, *body[1:], *table.notes]) + "\n"
+
+
+def to_markdown(table: TextTable) -> str:
+    """A Markdown table; the best of each row is bold."""
+    lines = [f"**{table.title}**", "", "| " + " | ".join(table.header) + " |"]
+    lines.append("|---|---|" + "---:|" * (len(table.header) - 2))
+    for row in table.rows:
+        cells = (f"**{cell.removeprefix(BEST)}**" if cell.startswith(BEST) else cell for cell in row)
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", *(f"{note}  " for note in table.notes)]) + "\n"

@@ -1,0 +1,110 @@
+"""What a grid consists of, and when a run counts as finished."""
+
+import pathlib
+
+import finished_jobs
+import prepared
+import pytest
+
+from msda_tf import runs
+from msda_tf.errors import UsageError
+from msda_tf.experiment import jobs
+
+HERE = pathlib.Path("out"), pathlib.Path("nowhere")
+
+
+def plan(grid, **options):
+    return jobs.plan(grid, output=HERE[0], data=HERE[1], **options)
+
+
+def test_the_papers_grid_is_twelve_runs_and_trains_no_network_twice():
+    found = plan("paper")
+    assert len(found) == 12 and len({job.directory for job in found}) == 12
+    rows = {(job.target, job.scale) for job in found}
+    assert rows == {(target, scale) for target in ("cityscapes", "synthia", "gta5") for scale in (1.0, 0.5)}
+    for row in rows:
+        own = [job for job in found if (job.target, job.scale) == row]
+        # S1 and S2 share a network: three networks make all five columns.
+        assert sum(len(runs.plan(job.config)) for job in own) == 3
+        columns = [column for job in own for column in job.columns.values()]
+        assert sorted(columns) == sorted(["S1", "S2", "S-All", "Max Merge", "No Adapt"])
+        for job in own:
+            assert (job.config.scale, job.config.backbone, job.config.steps) == (row[1], "resnet101", 50000)
+            assert set(job.config.sources) == {"cityscapes", "synthia", "gta5"} - {row[0]}
+    assert [job.config.adapt for job in found[:2]] == [True, False]
+
+
+def test_subsets_seeds_and_settings():
+    found = plan("paper", targets=["synthia"], scales=[0.5], seeds=3, settings={"steps": "7", "jit": "true"})
+    assert [(job.seed, job.kind) for job in found] == [(s, k) for s in range(3) for k in ("adapted", "no-adapt")]
+    assert all((job.config.seed, job.config.steps, job.config.jit) == (job.seed, 7, True) for job in found)
+    assert str(found[3].directory) == "out/synthia-0.5/seed1/no-adapt"
+
+
+def test_miniature_has_an_oracle_that_never_sees_the_sources():
+    found = plan("miniature", targets=["gta5"])
+    assert [job.kind for job in found] == ["adapted", "no-adapt", "oracle"]
+    oracle = found[-1].config
+    assert (oracle.target, oracle.sources, oracle.adapt, oracle.layout) == ("gta5", ("gta5_labelled",), False, "s-all")
+    assert oracle.backbone == "tiny" and oracle.data == "out/labelled"
+
+
+@pytest.mark.parametrize("key", ["target", "sources", "data", "scale", "seed", "layout", "adapt"])
+def test_what_the_grid_decides_cannot_be_set(key):
+    with pytest.raises(UsageError, match=f"--set {key}=...: a grid decides {key} itself"):
+        plan("paper", settings={key: "1"})
+
+
+def test_wrong_settings_are_refused_before_anything_runs():
+    with pytest.raises(UsageError, match="unknown key 'stepz'"):
+        plan("paper", settings={"stepz": "1"})
+
+
+def test_restyled_sources_add_the_unit_columns_of_their_target(tmp_path):
+    for name in ("gta5_as_cityscapes", "synthia_as_cityscapes", "gta5_as_synthia"):
+        prepared.write(tmp_path, name, train=1, test=1)
+    found = jobs.plan("paper", output=HERE[0], data=tmp_path, scales=[1.0])
+    unit = [job for job in found if job.kind.startswith("unit")]
+    assert {job.target for job in unit} == {"cityscapes"}  # synthia lacks cityscapes_as_synthia
+    sources, s_all = unit
+    assert sources.config.sources == s_all.config.sources == ("gta5_as_cityscapes", "synthia_as_cityscapes")
+    # S1 and S2 alone, as the paper's figure; then all three, without training S1 and S2 again.
+    assert [network.branches for network in runs.plan(sources.config)] == [("S1", "S2")]
+    assert sources.columns["Max Merge"] == "UNIT S1+S2"
+    assert [network.branches for network in runs.plan(s_all.config)] == [("S-All",)]
+    assert s_all.scored_with == (sources.directory,) and s_all.columns["Max Merge"] == "UNIT Max Merge"
+
+
+@pytest.fixture
+def job(prepared_data, tmp_path):
+    options = {"targets": ["cityscapes"], "scales": [1.0], "settings": {"steps": 10}}
+    return jobs.plan("paper", output=tmp_path, data=prepared_data, **options)[0]
+
+
+def test_states_from_nothing_to_finished(job):
+    assert str(jobs.state(job)) == "to do"
+    finished_jobs.train(job, step=4)
+    assert str(jobs.state(job)) == "step 8 of 20"
+    finished_jobs.train(job)
+    assert str(jobs.state(job)) == "trained, to be scored"
+    finished_jobs.score(job)
+    assert str(jobs.state(job)) == "finished" and jobs.state(job).finished
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"step": 9},
+        {"best": True},
+        {"images": 2},
+        {"merge": "mean-probability"},
+        {"runs": ("adapted", "other")},
+        {"branches": {"S1": 0.5, "S2": 0.5, "S-All": 0.5}},
+    ],
+)
+def test_scores_of_something_else_do_not_count(job, wrong):
+    finished_jobs.train(job)
+    finished_jobs.score(job, **wrong)
+    assert str(jobs.state(job)) == "trained, to be scored"
+    job.metrics_path.write_text("{")
+    assert str(jobs.state(job)) == "trained, to be scored"

@@ -1,0 +1,117 @@
+"""Means, spreads, gains and differences of a table, against NumPy and by hand; how the table is written."""
+
+import json
+
+import finished_jobs
+import numpy as np
+import pytest
+
+from msda_tf.experiment import jobs, results, tables
+
+IOU = {"S1": (0.2, 0.4, 0.3), "S2": (0.5, 0.6, 0.1), "S-All": (0.6, 0.8, 0.4), "Max Merge": (0.7, 0.7, 0.5)}
+NO_ADAPT = (0.1, 0.3, 0.6)
+
+
+def fill(found, *, skip=()):
+    for job in found:
+        if (job.seed, job.kind) in skip:
+            continue
+        finished_jobs.train(job)
+        values = {"No Adapt": NO_ADAPT} if job.kind == "no-adapt" else {"No Adapt": (0.9, 0.9, 0.9)}
+        values = IOU if job.kind == "adapted" else values
+        finished_jobs.score(job, branches={name: each[job.seed] for name, each in values.items()})
+
+
+def plan(grid, prepared_data, tmp_path, **options):
+    options = {"targets": ["cityscapes"], "scales": [1.0], "seeds": 3, "settings": {"steps": 10}, **options}
+    found = jobs.plan(grid, output=tmp_path, data=prepared_data, **options)
+    if grid == "miniature":
+        (tmp_path / "labelled").symlink_to(prepared_data)  # where the oracles' data lies
+    return found
+
+
+def cells(table):
+    return {row[:2]: dict(zip(table.header[2:], row[2:], strict=True)) for row in table.rows}
+
+
+def test_mean_spread_difference_and_gain(prepared_data, tmp_path):
+    found = plan("paper", prepared_data, tmp_path)
+    fill(found)
+    (row,) = results.gather(found)
+    assert list(row.columns) == ["No Adapt", "S1", "S2", "S-All", "Max Merge"]
+    merged, s_all, without = (
+        np.array([finished_jobs.miou(v) for v in values]) for values in (IOU["Max Merge"], IOU["S-All"], NO_ADAPT)
+    )
+    written = json.loads(json.dumps(results.to_json([row], found, grid="paper", failures={})))
+    (entry,) = written["rows"]
+    column = entry["columns"]["Max Merge"]
+    assert column["miou_19"] == {
+        "mean": pytest.approx(merged.mean()),
+        "std": pytest.approx(merged.std(ddof=1)),
+        "seeds": 3,
+    }
+    assert column["miou_present"]["mean"] == pytest.approx(merged.mean() * 19 / 2)
+    assert column["difference"] == pytest.approx(merged.mean() - 0.4276)
+    assert column["seeds"]["2"]["iou"]["road"] == 0.5
+    assert entry["columns"]["S1"]["paper"] is None and entry["columns"]["S1"]["difference"] is None
+    gain = entry["gains"]["Max Merge - S-All"]
+    # Seed by seed: the spread of the differences is not that of the columns.
+    assert gain["std"] == pytest.approx((merged - s_all).std(ddof=1)) and gain["paper"] == pytest.approx(0.0095)
+    assert entry["gains"]["Max Merge - No Adapt"]["mean"] == pytest.approx((merged - without).mean())
+    assert {run["state"] for run in written["runs"]} == {"finished"}
+
+    all_, present, gains = map(cells, tables.all_tables([row], seeds=3))
+    percent = f"{100 * merged.mean():.2f} ± {100 * merged.std(ddof=1):.2f}"
+    assert all_["cityscapes", "measured"]["Max Merge"] == f"*{percent}"
+    assert all_["", "paper"] == {"No Adapt": "39.98", "S1": "-", "S2": "-", "S-All": "41.81", "Max Merge": "42.76"}
+    assert all_["", "difference"]["Max Merge"] == f"{100 * merged.mean() - 42.76:+.2f}"
+    assert present["cityscapes", "measured"]["Max Merge"].startswith(f"*{100 * merged.mean() * 19 / 2:.2f} ±")
+    assert gains["", "paper"]["Max Merge - No Adapt"] == "+2.78"
+
+
+def test_missing_runs_leave_gaps_that_are_named(prepared_data, tmp_path):
+    found = plan("paper", prepared_data, tmp_path)
+    fill(found, skip=[(1, "adapted"), (0, "no-adapt"), (1, "no-adapt"), (2, "no-adapt")])
+    rows = results.gather(found)
+    all_, _, gains = tables.all_tables(rows, seeds=3)
+    assert cells(all_)["cityscapes", "measured"]["S1"].endswith("(2)")
+    assert cells(all_)["cityscapes", "measured"]["No Adapt"] == "-"
+    assert cells(gains)["cityscapes", "measured"]["Max Merge - No Adapt"] == "-"
+    assert any(note.startswith("(n): from n seeds only") for note in all_.notes)
+    failures = {found[1].name: "out of memory"}
+    written = results.to_json(rows, found, grid="paper", failures=failures)["runs"]
+    assert written[1]["state"] == "failed: out of memory" and written[2]["state"] == "to do"
+
+
+def test_nothing_finished_is_a_table_of_gaps(prepared_data, tmp_path):
+    found = plan("paper", prepared_data, tmp_path, seeds=1)
+    rows = results.gather(found)
+    all_, *_ = tables.all_tables(rows, seeds=1)
+    assert set(cells(all_)["cityscapes", "measured"].values()) == {"-"}
+    json.dumps(results.to_json(rows, found, grid="paper", failures={}), allow_nan=False)
+
+
+def test_an_oracle_is_never_the_best_and_one_seed_has_no_spread(prepared_data, tmp_path):
+    found = plan("miniature", prepared_data, tmp_path, seeds=1)
+    fill(found)
+    all_, _, gains = tables.all_tables(results.gather(found), seeds=1)
+    measured = cells(all_)["cityscapes", "measured"]
+    assert list(cells(all_)) == [("cityscapes", "measured")]  # the paper has no miniature
+    assert measured["Oracle"] == f"{100 * finished_jobs.miou(0.9):.2f}"
+    assert measured["Max Merge"] == f"*{100 * finished_jobs.miou(0.7):.2f}"
+    expected = 100 * (finished_jobs.miou(0.9) - finished_jobs.miou(0.1))
+    assert cells(gains)["cityscapes", "measured"]["Oracle - No Adapt"] == f"{expected:+.2f}"
+
+
+def test_markdown_and_text_hold_every_cell(prepared_data, tmp_path):
+    found = plan("paper", prepared_data, tmp_path)
+    fill(found)
+    table = tables.all_tables(results.gather(found), seeds=3)[0]
+    markdown, text = tables.to_markdown(table), tables.to_text(table)
+    lines = [line for line in markdown.splitlines() if line.startswith("|")]
+    assert len(lines) == 2 + len(table.rows) and {line.count("|") for line in lines} == {len(table.header) + 1}
+    for row in table.rows:
+        for cell in row:
+            assert cell.removeprefix("*") in markdown and cell in text
+    best = next(cell for cell in table.rows[0] if cell.startswith("*"))
+    assert f"| **{best[1:]}** |" in markdown
