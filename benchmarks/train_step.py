@@ -1,0 +1,304 @@
+"""One training step of this project beside the same step in plain PyTorch (benchmarks/torch_step.py).
+
+    python benchmarks/train_step.py
+    python benchmarks/train_step.py --threads 1 --rounds 9
+
+ResNet-101, layout `joint` (branches S1, S2 and S-All at two levels, six discriminators), two sources and a target,
+batch 1, Adam. Every contestant is a process of its own with the same number of threads; all start from the same weights
+and images (the first step's losses show that they do the same work), then they take turns, one step at a time, so that
+whatever else the machine does meets all of them. On a busy machine the CPU seconds of one thread each are the fairest
+figures: PyTorch's threads wait for each other by spinning, and suffer most when one of them is interrupted.
+
+Without a GPU: float32, sources of 320x180, target of 256x128. With one: sources of 1280x720, target of 1024x512, in
+float32, TF32 and bfloat16, each with and without XLA and torch.compile.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+CLASSES = 19
+FEEDS = (("S1", "S-All"), ("S2", "S-All"))
+CPU = {"ours": ("tensorflow", "float32", False), "PyTorch": ("torch", "float32", False)}
+CPU_COMPILED = {"ours, XLA": ("tensorflow", "float32", True), "torch.compile": ("torch", "float32", True)}
+
+
+def contestants(gpu: bool, compiled: bool) -> list[dict[str, tuple[str, str, bool]]]:
+    """Groups that run side by side: {name: (framework, arithmetic, compiled)}, each starting with what others meet."""
+    if not gpu:
+        return [CPU | (CPU_COMPILED if compiled else {})]
+    return [
+        {
+            f"ours, {arithmetic}": ("tensorflow", arithmetic, False),
+            f"ours, {arithmetic}, XLA": ("tensorflow", arithmetic, True),
+            f"PyTorch, {arithmetic}": ("torch", arithmetic, False),
+            f"torch.compile, {arithmetic}": ("torch", arithmetic, True),
+        }
+        for arithmetic in ("float32", "tf32", "bfloat16")
+    ]
+
+
+def make_batch(source: tuple[int, int], target: tuple[int, int]) -> dict:
+    """Smooth random images and labels in blocks, as NumPy arrays; a tenth of the labels is 255. Sizes are (H, W)."""
+    random = np.random.default_rng(0)
+
+    def blocks(size, high, channels=()):
+        coarse = random.integers(0, high, (1, -(-size[0] // 16), -(-size[1] // 16), *channels))
+        return coarse.repeat(16, 1).repeat(16, 2)[:, : size[0], : size[1]].astype(np.uint8)
+
+    def images(size, labelled):
+        found = {"image": blocks(size, 256, (3,)), "mean": np.array([123.7, 116.8, 103.9], np.float32)}
+        if labelled:
+            label = blocks(size, CLASSES + 2)
+            found["label"] = np.where(label < CLASSES, label, 255).astype(np.uint8)
+        return found
+
+    return {"sources": [images(source, True) for _ in FEEDS], "target": images(target, False)}
+
+
+def make_weights(shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """Weights by Torch name that keep activations and logits near 1."""
+    random = np.random.default_rng(1)
+    state = {}
+    for name, shape in shapes.items():
+        if len(shape) == 4:
+            gain = (2 / np.prod(shape[1:])) ** 0.5 / (60 if name == "network.conv1.weight" else 1)
+            state[name] = random.standard_normal(shape) * gain
+        elif name.endswith("running_var") or (name.endswith("weight")):
+            state[name] = np.full(shape, 0.2 if "bn3.weight" in name else 1.0)
+        else:
+            state[name] = random.standard_normal(shape) * 0.1
+    return {name: value.astype(np.float32) for name, value in state.items()}
+
+
+def torch_name(path: str) -> str:
+    """The name in torch_step.py of a Keras variable, from its path."""
+    _, part, *layers, tensor = path.split("/")
+    tensor, _, number = tensor.partition("_") if part != "backbone" else (tensor, "", "")
+    names = {"kernel": "weight", "gamma": "weight", "beta": "bias"}
+    names |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
+    tensor = names.get(tensor, tensor)
+    if part == "backbone":
+        path = re.sub(r"^layer(\d)_", r"layer\1.", ".".join(layers))
+        path = path.replace("downsample_conv", "downsample.0").replace("downsample_bn", "downsample.1")
+        return f"network.{path}.{tensor}"
+    if layers[0].startswith("discriminator_"):
+        branch = layers[0].removeprefix("discriminator_")
+        return f"discriminators.{part}.{branch}.{2 * int(number)}.{tensor}"
+    return f"network.heads.{part}.{layers[0]}.rates.{number}.{tensor}"
+
+
+def tensorflow_step(options, arithmetic: str, compiled: bool, batch: dict):
+    """(a step: a function that gives its losses, peak GPU bytes as a function or None)"""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import tensorflow as tf
+
+    from msda_tf import runs
+    from msda_tf.config import TrainConfig
+    from msda_tf.data.corrupt import CorruptRecords
+    from msda_tf.data.manifest import Manifest
+    from msda_tf.labels import CITYSCAPES_CLASSES
+    from msda_tf.training.segmentation import SegmentationTask
+    from msda_tf.training.workers import local_strategy
+
+    tf.config.threading.set_intra_op_parallelism_threads(options.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(options.threads)
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    tf.config.experimental.enable_tensor_float_32_execution(arithmetic == "tf32")
+    config = TrainConfig(
+        target="target", sources=("one", "two"), layout="joint", loss_at="input", jit=compiled,
+        precision="mixed_bfloat16" if arithmetic == "bfloat16" else "float32",
+    )  # fmt: skip
+    manifests = {
+        name: Manifest(
+            name=name, kind="custom", classes=CITYSCAPES_CLASSES, height=size[0], width=size[1], mean_rgb=(0, 0, 0),
+            splits={}, training_split="train", evaluation_split=None,
+        )
+        for name, size in {"one": options.source, "two": options.source, "target": options.target}.items()
+    }  # fmt: skip
+    (plan,) = runs.plan(config)
+    task = SegmentationTask(
+        config=config, network=plan, manifests=manifests, strategy=local_strategy(), corrupt=CorruptRecords(limit=0)
+    )
+    weights = make_weights({torch_name(v.path): _torch_shape(v.shape) for v in task.segmenter.variables})
+    for variable in task.segmenter.variables:
+        value = weights[torch_name(variable.path)]
+        variable.assign(value.transpose(2, 3, 1, 0) if value.ndim == 4 else value)
+    np.savez(options.weights, **weights)
+    batch = tf.nest.map_structure(tf.constant, batch)
+
+    def step():
+        return {name: float(value) for name, value in task.train_step(batch).items()}
+
+    return step, (lambda: tf.config.experimental.get_memory_info("GPU:0")["peak"]) if gpus else None
+
+
+def _torch_shape(shape):
+    return (shape[3], shape[2], shape[0], shape[1]) if len(shape) == 4 else tuple(shape)
+
+
+def pytorch_step(options, arithmetic: str, compiled: bool, batch: dict):
+    """As `tensorflow_step`."""
+    import torch
+    from torch_step import TorchStep
+
+    torch.set_num_threads(options.threads)
+    gpu = torch.cuda.is_available()
+    torch.set_float32_matmul_precision("high" if arithmetic == "tf32" else "highest")
+    torch.backends.cudnn.allow_tf32 = arithmetic == "tf32"
+    torch.backends.cudnn.benchmark = True
+    step = TorchStep(
+        feeds=FEEDS, classes=CLASSES, device="cuda" if gpu else "cpu", bfloat16=arithmetic == "bfloat16",
+        compiled=compiled, channels_last=options.channels_last,
+    )  # fmt: skip
+    step.load(dict(np.load(options.weights)))
+    return lambda: step(batch), torch.cuda.max_memory_allocated if gpu else None
+
+
+def contestant(options) -> None:
+    """The process of one contestant: a step for every line that it reads, a line of JSON for every step."""
+    framework, arithmetic, compiled = json.loads(options.contestant)
+    batch = make_batch(options.source, options.target)
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print must not get between the replies
+    make = tensorflow_step if framework == "tensorflow" else pytorch_step
+    step, gpu_peak = make(options, arithmetic, compiled, batch)
+    for _ in sys.stdin:
+        start, cpu_start = time.perf_counter(), time.process_time()
+        losses = step()
+        found = {"seconds": time.perf_counter() - start, "cpu": time.process_time() - cpu_start, "losses": losses}
+        found["peak"] = gpu_peak() if gpu_peak else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        print(json.dumps(found), file=replies, flush=True)
+
+
+class Process:
+    """A contestant, seen from outside."""
+
+    def __init__(self, name: str, kind: tuple, arguments: list[str]):
+        self.name, self.seconds, self.cpu, self.peak = name, [], [], 0
+        command = [sys.executable, str(pathlib.Path(__file__).resolve()), *arguments, "--contestant", json.dumps(kind)]
+        # Messages of its libraries are shown only if it fails.
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True
+        )
+
+    def step(self) -> dict:
+        """Has it take a step."""
+        try:
+            self._process.stdin.write("step\n")
+            self._process.stdin.flush()
+            reply = self._process.stdout.readline()
+        except BrokenPipeError:
+            reply = ""
+        if not reply:
+            self._process.wait()
+            self._errors.seek(0)
+            raise RuntimeError("\n".join(self._errors.read().strip().splitlines()[-3:]))
+        found = json.loads(reply)
+        self.peak = found["peak"]
+        return found
+
+    def end(self) -> None:
+        """Ends the process."""
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
+        self._errors.close()
+
+
+def compare(kinds: dict, arguments: list[str], *, warm_up: int, rounds: int) -> None:
+    """Starts a group's processes one after the other, lets them take turns, and prints their medians."""
+    processes, losses = [], {}
+    try:
+        for name, kind in kinds.items():
+            process = Process(name, kind, arguments)
+            try:
+                first = process.step()
+                for _ in range(warm_up):
+                    process.step()
+            except RuntimeError as error:
+                print(f"{name}: left out: {error}")
+                process.end()
+                continue
+            losses[name] = first["losses"]
+            print(f"{name}: first step (with compilation) {first['seconds']:.1f} s", flush=True)
+            processes.append(process)
+        for _ in range(rounds):
+            for process in processes:
+                found = process.step()
+                process.seconds.append(found["seconds"])
+                process.cpu.append(found["cpu"])
+    finally:
+        for process in processes:
+            process.end()
+    if not processes:
+        return
+    common = sorted(set.intersection(*(set(values) for values in losses.values())))
+    print(f"\n{'losses of the first step':26}" + "".join(f"{process.name:>24}" for process in processes))
+    for loss in common:
+        if "/output/" in loss:
+            print(f"{loss:26}" + "".join(f"{losses[process.name][loss]:24.6f}" for process in processes))
+    first = processes[0]
+    worst = max(
+        abs(losses[process.name][loss] / losses[first.name][loss] - 1) for process in processes for loss in common
+    )
+    print(f"largest relative difference of all {len(common)} losses: {worst:.1e}")
+    print(f"\n{'medians':26}{'step':>10}{'CPU':>10}{'peak':>11}   speed of {first.name} against it: step, CPU")
+    for process in processes:
+        # Each round's ratio is of two neighbours in time.
+        ratios = [
+            statistics.median(b / a for a, b in zip(mine, its, strict=True))
+            for mine, its in ((first.seconds, process.seconds), (first.cpu, process.cpu))
+        ]
+        line = f"{process.name:26}{statistics.median(process.seconds):8.3f} s{statistics.median(process.cpu):8.3f} s"
+        print(f"{line}{process.peak / 2**30:7.2f} GiB{ratios[0]:11.2f}{ratios[1]:8.2f}")
+        print(f"  steps: {' '.join(f'{value:.2f}' for value in process.seconds)}")
+    print(flush=True)
+
+
+def size(text: str) -> tuple[int, int]:
+    """WIDTHxHEIGHT to (height, width)."""
+    width, height = map(int, text.split("x"))
+    return height, width
+
+
+def main() -> None:
+    gpu = bool(list(pathlib.Path("/dev").glob("nvidia[0-9]*")))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--source", type=size, default=size("1280x720" if gpu else "320x180"), metavar="WxH")
+    parser.add_argument("--target", type=size, default=size("1024x512" if gpu else "256x128"), metavar="WxH")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of each (default: all)")
+    parser.add_argument("--warm-up", type=int, default=2, help="steps before the measured ones (default: 2)")
+    parser.add_argument("--rounds", type=int, default=5, help="steps of each that are measured (default: 5)")
+    parser.add_argument("--compiled", action="store_true", help="also XLA and torch.compile, without a GPU")
+    parser.add_argument("--channels-last", action="store_true", help="PyTorch's memory format")
+    parser.add_argument("--contestant", help=argparse.SUPPRESS)
+    parser.add_argument("--weights", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.contestant:
+        contestant(options)
+        return
+    sizes = {name: "x".join(map(str, reversed(getattr(options, name)))) for name in ("source", "target")}
+    print(f"sources {sizes['source']}, target {sizes['target']}, {options.threads} threads")
+    with tempfile.TemporaryDirectory() as temporary:
+        arguments = ["--source", sizes["source"], "--target", sizes["target"], "--threads", str(options.threads)]
+        arguments += ["--weights", f"{temporary}/weights.npz"] + ["--channels-last"] * options.channels_last
+        for kinds in contestants(gpu, options.compiled):
+            compare(kinds, arguments, warm_up=options.warm_up, rounds=options.rounds)
+
+
+if __name__ == "__main__":
+    main()
