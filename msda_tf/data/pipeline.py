@@ -144,6 +144,8 @@ def _open(manifest: Manifest, split: str, *, exclude_evaluation: bool = False) -
 def _options() -> tf.data.Options:
     options = tf.data.Options()
     options.deterministic = True
+    # Every stage has its fixed number of threads. The tuner's own thread can take a minute to end with its iterator.
+    options.autotune.enabled = False
     # Each worker is given its own part by position already.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return options

@@ -229,6 +229,15 @@ def test_workers_share_the_global_batches(town):
     assert_same(joined, whole)
 
 
+def test_no_tuner_is_left_behind_when_training_ends(town):
+    """With several workers, the end of a training hung for up to a minute on the thread of tf.data's tuner."""
+    training = pipeline.training_batches(
+        town, labelled=True, image_size=(HEIGHT, WIDTH), batch_size=1, seed=0, stream="town"
+    )
+    assert training.options().autotune.enabled is False
+    assert pipeline.evaluation_images(town, "train").options().autotune.enabled is False
+
+
 def test_images_of_the_evaluation_split_can_be_left_out(tmp_path):
     evaluation = write_shards(tmp_path, "test", [make_record(number) for number in range(4)])
     rest = write_shards(tmp_path, "train", [make_record(number) for number in range(4, 9)])
