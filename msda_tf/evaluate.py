@@ -21,6 +21,9 @@ from msda_tf.inference import MAX_MERGE
 from msda_tf.stream import batches
 from msda_tf.trained import Trained
 
+OnImage = Callable[[str, np.ndarray, np.ndarray, dict[str, np.ndarray]], None]
+"""Takes an image's name, the image uint8 `[H, W, 3]` RGB, its label uint8 `[H, W]`, and every label map by name."""
+
 ALL_RULES: dict[str, tuple[str, str]] = {
     MAX_MERGE: ("max-logit", "image"),
     "Max Probability": ("max-probability", "image"),
@@ -60,6 +63,7 @@ def evaluate(
     panels: int = 0,
     output: str | pathlib.Path | None = None,
     on_progress: Callable[[int, int], None] = lambda done, count: None,
+    on_image: OnImage | None = None,
 ) -> Evaluation:
     """Scores runs, and writes `metrics.json` and panels into the first run's directory.
 
@@ -73,6 +77,7 @@ def evaluate(
       panels: number of images, evenly spread over those scored, of which a panel is written to `pictures/`.
       output: where `metrics.json` is written instead.
       on_progress: called with (images done, number of images).
+      on_image: given every scored image, in order; it is called in another thread.
 
     Raises:
       UsageError: see `trained.load`; or the target is not prepared, has other classes, or no labels.
@@ -95,7 +100,7 @@ def evaluate(
         input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)],
         autograph=False,
     )
-    tally = _Tally(networks, draw, shown={MAX_MERGE, *inference.branch_names})
+    tally = _Tally(networks, draw, shown={MAX_MERGE, *inference.branch_names}, on_image=on_image)
     corrupt = CorruptRecords(limit=0)
     images = pipeline.evaluation_images(manifest, split, limit=limit, corrupt=corrupt)
     # Counting overlaps with the networks' next batch.
@@ -194,12 +199,13 @@ class _Tally:
       networks: whose label maps come.
       draw: draws the panels.
       shown: names of the label maps that panels show.
+      on_image: given every image.
     """
 
-    def __init__(self, networks: Trained, draw: "_Panels", *, shown: set[str]):
+    def __init__(self, networks: Trained, draw: "_Panels", *, shown: set[str], on_image: OnImage | None):
         self.matrices: dict[str, np.ndarray] = {}
         self.images = 0
-        self._classes, self._draw, self._shown = len(networks.classes), draw, shown
+        self._classes, self._draw, self._shown, self._on_image = len(networks.classes), draw, shown, on_image
 
     def add(self, examples: list[dict], maps: dict[str, tf.Tensor]) -> None:
         """Counts the label maps `{name: uint8 [B, H, W]}` of B examples."""
@@ -209,6 +215,9 @@ class _Tally:
             for branch, predictions in maps.items():
                 counts = confusion.confusion_matrix(label, predictions[index], classes=self._classes, name=name)
                 self.matrices[branch] = self.matrices.get(branch, 0) + counts
+            if self._on_image:
+                own = {branch: value[index] for branch, value in maps.items()}
+                self._on_image(name, example["image"].numpy(), label, own)
             self._draw(self.images, example, {b: value[index] for b, value in maps.items() if b in self._shown})
             self.images += 1
 
