@@ -23,6 +23,7 @@ setup(
         "msda_tf.data",
         "msda_tf.models",
         "msda_tf.weights",
+        "msda_tf.stylize",
         "msda_tf.training",
         "msda_tf.evaluation",
         "msda_tf.experiment",

@@ -1,0 +1,45 @@
+"""VGG16 up to relu5_3 with ImageNet's weights: the features that a translation should keep."""
+
+import keras
+import tensorflow as tf
+
+from msda_tf.errors import MsdaError
+from msda_tf.weights import imagenet
+
+URL = (
+    "https://storage.googleapis.com/tensorflow/keras-applications/vgg16/"
+    "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
+)
+MD5 = "6d6bbae143d832006294945121d1f1fc"  # as keras.applications lists it
+
+_MEAN_BGR = (103.939, 116.779, 123.68)
+
+
+class PerceptualFeatures:
+    """Features of images, float32 `[B, H / 16, W / 16, 512]`, from images `[B, H, W, 3]` in -1..1.
+
+    Always in float32: the middle layers' values come close to the largest of float16.
+
+    Args:
+      weights: "imagenet" or a file as keras.applications publishes it; None: random ones.
+    """
+
+    def __init__(self, weights):
+        vgg = keras.applications.VGG16(include_top=False, weights=None, input_shape=(None, None, 3))
+        if weights is not None:
+            vgg.load_weights(str(weights))
+        self._model = keras.Model(vgg.input, vgg.get_layer("block5_conv3").output)
+        self._model.trainable = False
+
+    def __call__(self, images: tf.Tensor) -> tf.Tensor:
+        bgr = (images[..., ::-1] + 1.0) * 127.5 - tf.constant(_MEAN_BGR)
+        return self._model(bgr, training=False)
+
+
+def find() -> tuple[str | None, str]:
+    """(path of the weights or None, one line about it): from Keras' cache, or downloaded by Keras."""
+    try:
+        path = imagenet.cached(URL, MD5, otherwise="go on without the term")
+    except MsdaError as error:
+        return None, f"the VGG16 term (perceptual_weight) is off: {error}"
+    return str(path), f"the VGG16 term uses {path}"
