@@ -20,7 +20,7 @@ from msda_tf.data.manifest import Manifest, Shard, Split
 from msda_tf.data_prep import lock, scan, shards
 from msda_tf.data_prep.frames import RawDataset, Rejected
 from msda_tf.data_prep.images import Storage
-from msda_tf.data_prep.state import Begun, describe, options_of
+from msda_tf.data_prep.state import Begun, describe, input_digest, options_of
 from msda_tf.errors import MsdaError
 
 Progress = Callable[[str, int, int], None]
@@ -74,7 +74,7 @@ def prepare(
     directory = output / name
     directory.mkdir(parents=True, exist_ok=True)
     with lock.hold(directory):
-        begun = Begun(directory, options_of(raw, storage), raw)
+        begun = Begun(directory, options_of(raw, storage), root=raw.root, input_digest=lambda: input_digest(raw))
         if force:
             begun.clear()
         if finished := begun.finished():

@@ -79,10 +79,29 @@ def store(data: bytes, storage: Storage) -> StoredImage:
         bgr = np.asarray(Image.fromarray(bgr).resize(size[::-1], Image.Resampling.BICUBIC))
     image_format = storage.image_format or header.format
     if not storage.keeps_bytes(header):
-        quality = [cv2.IMWRITE_JPEG_QUALITY, storage.jpeg_quality] if image_format == "jpeg" else []
-        data = cv2.imencode(".jpg" if image_format == "jpeg" else ".png", bgr, quality)[1].tobytes()
+        data = _encoded(bgr, image_format, storage)
+    return StoredImage(data, image_format, *size, _rgb_sum(bgr))
+
+
+def encode(rgb: np.ndarray, image_format: str, storage: Storage) -> StoredImage:
+    """A picture uint8 `[H, W, 3]` RGB as it goes into a record, "png" or "jpeg", with the storage's quality."""
+    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    return StoredImage(_encoded(bgr, image_format, storage), image_format, *rgb.shape[:2], _rgb_sum(bgr))
+
+
+def decode(data: bytes) -> np.ndarray:
+    """A stored image file as uint8 `[H, W, 3]` RGB. Raises BadFrame."""
+    return cv2.cvtColor(_decode(data, headers.parse(data)), cv2.COLOR_BGR2RGB)
+
+
+def _encoded(bgr: np.ndarray, image_format: str, storage: Storage) -> bytes:
+    quality = [cv2.IMWRITE_JPEG_QUALITY, storage.jpeg_quality] if image_format == "jpeg" else []
+    return cv2.imencode(".jpg" if image_format == "jpeg" else ".png", bgr, quality)[1].tobytes()
+
+
+def _rgb_sum(bgr: np.ndarray) -> tuple[int, int, int]:
     blue, green, red = (int(value) for value in cv2.sumElems(bgr)[:3])
-    return StoredImage(data, image_format, *size, (red, green, blue))
+    return red, green, blue
 
 
 def _decode(data: bytes, header: Header) -> np.ndarray:

@@ -4,18 +4,18 @@ import hashlib
 import json
 import pathlib
 import threading
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from msda_tf import files
-from msda_tf.data import records, tfrecord
+from msda_tf.data import records
 from msda_tf.data_prep import headers, images, label_images, scan
 from msda_tf.data_prep.frames import Frame, Part, RawDataset, Rejected
 from msda_tf.data_prep.headers import BadFrame
 from msda_tf.data_prep.images import Storage
+from msda_tf.data_prep.shard_file import ShardFile
 
 SHARD_BYTES = 128 * 2**20
 SHARD_FRAMES = 256
@@ -120,10 +120,10 @@ def write(
       NotWritten: frames were bad that must not be; all frames were tried all the same.
       Cancelled: `cancelled` was set.
     """
-    rgb_sum, pixels, digest, size = np.zeros(3, object), 0, hashlib.sha256(), 0
-    class_pixels, ignored, sizes = np.zeros(len(raw.classes), np.int64), 0, Counter()
+    class_pixels, ignored = np.zeros(len(raw.classes), np.int64), 0
     rejected: list[Rejected] = []
     with files.replacing(directory / shard.file) as temporary, open(temporary, "wb") as file:
+        written = ShardFile(file)
         for frame in shard.frames:
             if cancelled.is_set():
                 raise Cancelled
@@ -141,13 +141,7 @@ def write(
                 width=stored.width,
                 label=None if label is None else label_images.encode(label),
             )
-            framed = tfrecord.frame(records.to_example(record))
-            file.write(framed)
-            digest.update(framed)
-            size += len(framed)
-            rgb_sum += stored.rgb_sum
-            pixels += stored.height * stored.width
-            sizes[f"{stored.width}x{stored.height}"] += 1
+            written.add(record, stored.rgb_sum)
             if label is not None:
                 counts, of_no_class = label_images.class_counts(label, len(raw.classes))
                 class_pixels += counts
@@ -157,14 +151,14 @@ def write(
             raise NotWritten(rejected)
     return Result(
         file=shard.file,
-        examples=len(shard.frames) - len(rejected),
-        bytes=size,
-        sha256=digest.hexdigest(),
-        rgb_sum=tuple(int(value) for value in rgb_sum),
-        pixels=pixels,
+        examples=written.examples,
+        bytes=written.bytes,
+        sha256=written.sha256,
+        rgb_sum=written.rgb_sum,
+        pixels=written.pixels,
         class_pixels=tuple(class_pixels.tolist()),
         ignored_pixels=ignored,
-        sizes=dict(sizes),
+        sizes=written.sizes,
         rejected=tuple(rejected),
     )
 

@@ -29,25 +29,27 @@ def options_of(raw: RawDataset, storage: Storage) -> dict:
     return options | raw.rules
 
 
+def input_digest(raw: RawDataset) -> str:
+    """SHA-256 over the names and sizes of all raw files."""
+    digest = hashlib.sha256()
+    for frame in raw.frames:
+        sizes = [path.stat().st_size if path and path.exists() else None for path in (frame.image, frame.label)]
+        digest.update(json.dumps([frame.name, sizes]).encode())
+    return digest.hexdigest()
+
+
 class Begun:
     """An output folder, seen from a conversion with given options.
 
     Attributes:
       directory: the folder.
       options: those of the conversion (`options_of`).
-      raw: what is to be converted.
+      root: the folder of what is to be converted.
+      input_digest: gives a SHA-256 that tells whether that is the same as before.
     """
 
-    def __init__(self, directory: pathlib.Path, options: dict, raw: RawDataset):
-        self.directory, self.options, self.raw = directory, options, raw
-
-    def input_digest(self) -> str:
-        """SHA-256 over the names and sizes of all raw files."""
-        digest = hashlib.sha256()
-        for frame in self.raw.frames:
-            sizes = [path.stat().st_size if path and path.exists() else None for path in (frame.image, frame.label)]
-            digest.update(json.dumps([frame.name, sizes]).encode())
-        return digest.hexdigest()
+    def __init__(self, directory: pathlib.Path, options: dict, *, root: pathlib.Path, input_digest: Callable[[], str]):
+        self.directory, self.options, self.root, self.input_digest = directory, options, root, input_digest
 
     def finished(self) -> Manifest | None:
         """The manifest if the folder is finished with the same options and input; None if it is not finished.
@@ -61,7 +63,7 @@ class Begun:
         self._compare(manifest.options, "was prepared")
         if manifest.options.get("input_sha256") != self.input_digest():
             raise UsageError(
-                f"{self.directory} was prepared from other files than {self.raw.root} holds now: choose another "
+                f"{self.directory} was prepared from other files than {self.root} holds now: choose another "
                 "--name or --output, or start over with --force"
             )
         self._tidy(manifest)
@@ -127,7 +129,7 @@ def describe(begun: Begun, *, sizes: dict[str, int], rejected: int, excluded: li
     """The options and what came of them, for dataset.json; `sizes` are "<width>x<height>" -> number of images."""
     return {
         **begun.options,
-        "raw": str(begun.raw.root.resolve()),
+        "raw": str(begun.root.resolve()),
         "input_sha256": begun.input_digest(),
         "sizes": sizes,
         "excluded": excluded,
