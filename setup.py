@@ -27,10 +27,12 @@ setup(
         "msda_tf.training",
         "msda_tf.evaluation",
         "msda_tf.experiment",
+        "msda_tf.report",
         "msda_tf.serving",
         "msda_tf.cli",
         "msda_tf.data_prep",
     ],
+    package_data={"msda_tf.report": ["template/*"]},
     install_requires=[
         "tensorflow>=2.20,<2.22",
         "keras>=3.15,<3.16",

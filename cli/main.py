@@ -14,9 +14,11 @@ from msda_tf.errors import MsdaError
 COMMANDS = {
     "prepare": "Convert a raw data set to TFRecord shards.",
     "inspect": "Look at a prepared data set: figures, class histogram, images with labels.",
+    "stylize": "Re-style a source's images to look like the target's (UNIT).",
     "train": "Train on labelled sources and an unlabelled target.",
     "runs": "List runs with their progress and mIoU.",
     "evaluate": "Score a run on the target's labelled images.",
+    "report": "Write a page about runs: scores, confusion, training curves, images.",
     "predict": "Segment images with a trained run.",
     "experiment": "Train and score a whole table of runs: the paper's, or a miniature of it.",
     "export": "Write a SavedModel for TensorFlow Serving.",

@@ -1,0 +1,55 @@
+"""`msda-tf report`."""
+
+import pathlib
+
+import click
+from rich.console import Console
+
+from msda_tf.cli import options
+from msda_tf.cli.progress import counting
+from msda_tf.errors import UsageError
+
+
+@click.command(context_settings={"max_content_width": 110})
+@options.runs
+@click.option(
+    "--output",
+    type=click.Path(path_type=pathlib.Path, dir_okay=False),
+    default="report.html",
+    show_default=True,
+    help="The page; its scores are written beside it as JSON.",
+)
+@click.option(
+    "--gallery",
+    type=click.IntRange(0),
+    default=6,
+    show_default=True,
+    help="Images that Max Merge improves most over S-All, and as many that it damages most.",
+)
+@click.option(
+    "--data", type=click.Path(path_type=pathlib.Path), help="Folder that prepare wrote.  [default: the run's]"
+)
+@click.option("--split", help="Split of the target.  [default: its test split]")
+@click.option("--limit", type=click.IntRange(1), help="Score at most this many images, spread over the split.")
+@options.merge
+@options.select
+def command(directories, output, **others):
+    """Write one HTML page about runs: scores, classes, confusion, training curves, images.
+
+    The page needs no network and no other file: send it to whom you like.
+
+    \b
+    Examples:
+      msda-tf report --run runs/cityscapes
+      msda-tf report --run runs/cityscapes --run runs/cityscapes-no-adapt --output cityscapes.html
+    """
+    if output.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"--output {output}: expected the name of an HTML file, such as report.html")
+    if not output.absolute().parent.is_dir():
+        raise UsageError(f"--output {output}: the folder {output.parent} does not exist")
+
+    from msda_tf.report import make
+
+    with counting(Console(), "scoring") as progress:
+        make.make(directories, output, on_progress=progress, **others)
+    click.echo(f"Report: {output} ({output.stat().st_size / 1e6:.1f} MB), scores in {output.with_suffix('.json')}")

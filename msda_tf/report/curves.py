@@ -1,0 +1,95 @@
+"""Training curves from the `metrics.jsonl` of each network."""
+
+import json
+import pathlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from msda_tf.errors import MsdaError
+from msda_tf.inference import MAX_MERGE
+from msda_tf.trained import Trained
+
+MOST_POINTS = 200
+"""Of a curve: more are averaged in equal parts of the training."""
+
+KINDS = {
+    "seg": "Segmentation loss",
+    "adv": "Adversarial loss",
+    "disc": "Discriminator loss",
+    "disc_accuracy": "Discriminator accuracy",
+    "miou": "Mean IoU while training",
+}
+"""First part of a metric's name -> the title of its chart."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a chart.
+
+    Attributes:
+      kind: key of `KINDS`.
+      branch: shown name of the branch.
+      level: "feature" or "output"; empty for scores.
+      steps, values: float `[N]` each.
+    """
+
+    kind: str
+    branch: str
+    level: str
+    steps: np.ndarray
+    values: np.ndarray
+
+
+def read(networks: Trained) -> list[Curve]:
+    """The curves of every network, in the order of the tables' columns.
+
+    Raises:
+      MsdaError: a file is damaged.
+    """
+    found = []
+    for checkpoint, member in zip(networks.checkpoints, networks.inference.members, strict=True):
+        own = {own: shown for shown, own in member.branches.items()}
+        # During training, each network merges its own branches only.
+        own[MAX_MERGE] = " + ".join(member.branches) + " merged"
+        path = checkpoint.network / "metrics.jsonl"
+        if path.is_file():
+            found += _curves(path, own)
+    return found
+
+
+def _curves(path: pathlib.Path, shown: dict[str, str]) -> list[Curve]:
+    series: dict[str, list[tuple[float, float]]] = {}
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines):
+        try:
+            row = json.loads(line)
+            step = float(row["step"])
+        except (ValueError, KeyError, TypeError):
+            if number == len(lines) - 1:
+                break  # the half line of a killed process
+            raise MsdaError(f"{path}, line {number + 1}, is damaged: train the network again") from None
+        for name, value in row.items():
+            if name.partition("/")[0] in KINDS and value is not None:
+                series.setdefault(name, []).append((step, float(value)))
+    found = []
+    for name, points in series.items():
+        kind, _, rest = name.partition("/")
+        level, _, branch = rest.rpartition("/")
+        steps, values = thinned(np.array(points))
+        found.append(Curve(kind, shown.get(branch, branch), level, steps, values))
+    return found
+
+
+def thinned(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """At most `MOST_POINTS` points of a curve, each the mean of as many neighbours.
+
+    Args:
+      points: float `[N, 2]` of (step, value).
+
+    Returns:
+      (steps, values), float `[M]` each.
+    """
+    parts = np.array_split(points, min(len(points), MOST_POINTS))
+    means = np.array([part.mean(axis=0) for part in parts])
+    return means[:, 0], means[:, 1]
