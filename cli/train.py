@@ -91,16 +91,22 @@ def default_preset(file, settings, options) -> str:
 
 def resolve(*, preset, file, settings, no_adapt, options):
     """The configuration and the origin of its values from command-line options (None where not given)."""
-    given = {key: value for key, value in options.items() if value is not None}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise UsageError(f"--set {setting!r}: expected KEY=VALUE, such as --set scale=0.5")
-        given[key.strip()] = value.strip()
+    given = given_settings(settings, options)
     if no_adapt:
         # No Adapt is the pooled branch: the others are not part of the paper's table.
         given = {"adapt": False, "layout": "s-all", **given}
     return configuration.resolve(preset=preset, file=file, settings=given)
+
+
+def given_settings(settings, options: dict) -> dict:
+    """Settings from `--set KEY=VALUE` and from options of their own (None where not given), by key."""
+    given = {key: value for key, value in options.items() if value is not None}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise UsageError(f"--set {setting!r}: expected KEY=VALUE, such as --set steps=1000")
+        given[key.strip()] = value.strip()
+    return given
 
 
 def show_config(config, origins) -> None:

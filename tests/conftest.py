@@ -2,10 +2,12 @@
 
 import prepared
 import pytest
+import stylize_runs
 import tensorflow as tf
 
 from msda_tf import config as configuration
 from msda_tf import train
+from msda_tf.stylize import train as stylize_train
 
 # As on the smallest machine that runs the tests, so that sums are ordered alike everywhere.
 tf.config.threading.set_intra_op_parallelism_threads(2)
@@ -32,3 +34,10 @@ def trained_run(prepared_data, tmp_path_factory):
     settings |= {"evaluate_every": 10, "evaluate_images": 2, "aspp_rates": [2, 4]}
     config, _ = configuration.resolve(preset="tiny", settings=settings)
     return train.train(config, tmp_path_factory.mktemp("runs") / "adapted")
+
+
+@pytest.fixture(scope="session")
+def stylize_run(prepared_data, tmp_path_factory):
+    """A stylize run of tiny networks from gta5 to cityscapes, two steps. Shared: tests must not change its folder."""
+    config = stylize_runs.config(prepared_data, steps=2)
+    return stylize_train.train(config, tmp_path_factory.mktemp("stylize") / "run")[0]

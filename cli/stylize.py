@@ -1,0 +1,147 @@
+"""`msda-tf stylize train` and `msda-tf stylize apply`."""
+
+import pathlib
+
+import click
+from rich.console import Console
+
+from msda_tf.cli.progress import counting
+from msda_tf.stylize import config as configuration
+from msda_tf.stylize.config import PRESETS
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def command(context):
+    """Re-style source images to look like the target's, by UNIT, before training on them.
+
+    \b
+    Examples:
+      msda-tf stylize train --source gta5 --target cityscapes
+      msda-tf stylize apply --run runs/stylize-gta5-to-cityscapes --name gta5_as_cityscapes
+      msda-tf train --target cityscapes --sources gta5_as_cityscapes,synthia_as_cityscapes
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+@command.command(context_settings={"max_content_width": 110})
+@click.option("--source", help="Prepared data set to re-style. Its labels are never read in this training.")
+@click.option("--target", help="Prepared data set whose look it takes on. Its labels are never read.")
+@click.option("--data", help="Folder that prepare wrote.  [default: data]")
+@click.option(
+    "--run",
+    "directory",
+    type=click.Path(path_type=pathlib.Path),
+    help="Run directory.  [default: runs/stylize-SOURCE-to-TARGET]",
+)
+@click.option("--preset", default="full", show_default=True, help=f"Starting point: {', '.join(PRESETS)}.")
+@click.option("--config", "file", type=click.Path(path_type=pathlib.Path), help="YAML file of settings.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting; may be given several times.")
+@click.option("--steps", type=int, help="Training steps.")
+@click.option("--seed", type=int, help="Seed of weights, data order, crops, flips and noise.")
+@click.option("--restart", is_flag=True, help="Start over: removes the run directory (asks first).")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--print-config", is_flag=True, help="Show every setting, where its value came from and why, and stop.")
+def train(directory, file, settings, preset, restart, yes, print_config, **options):
+    """Train UNIT between a source and a target.
+
+    Run the same command again to continue a run that was interrupted. TensorBoard shows the pictures: each image, its
+    translation, and back again, for both directions.
+
+    \b
+    Examples:
+      msda-tf stylize train --source gta5 --target cityscapes
+      msda-tf stylize train --source synthia --target cityscapes --preset unit-256 --set precision=mixed_bfloat16
+      msda-tf stylize train --source gta5 --target cityscapes --preset miniature --data data-miniature
+    """
+    from msda_tf.cli.train import TrainingProgress, given_settings, show_config
+
+    config, origins = configuration.resolve(preset=preset, file=file, settings=given_settings(settings, options))
+    console = Console()
+    if print_config:
+        show_config(config, origins)
+        return
+    configuration.validate(config)
+
+    from msda_tf.stylize import run as runs
+    from msda_tf.stylize import train as training
+    from msda_tf.stylize.task import UnitTask
+
+    directory = directory or training.default_directory(config)
+    training.load_manifests(config)
+    if restart and runs.exists(directory) and not yes:
+        click.confirm(f"Remove the run in {directory} and start over?", abort=True)
+    with TrainingProgress(console) as progress:
+        _, outcome = training.train(
+            config,
+            directory,
+            restart=restart,
+            on_progress=lambda *state: progress(UnitTask, *state),
+            on_note=lambda note: console.print(f"note: {note}", highlight=False, soft_wrap=True),
+        )
+        progress.finished(UnitTask, outcome)
+    console.print(f"Trained for {config.steps} steps in {directory}", highlight=False, soft_wrap=True)
+    name = f"{config.source}_as_{config.target}"
+    console.print(
+        f"Next: tensorboard --logdir {directory}    then: msda-tf stylize apply --run {directory} --name {name}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@command.command(context_settings={"max_content_width": 110})
+@click.option(
+    "--run",
+    "directory",
+    required=True,
+    type=click.Path(path_type=pathlib.Path),
+    help="Run directory that stylize train wrote.",
+)
+@click.option("--dataset", help="Prepared data set to re-style.  [default: the run's source]")
+@click.option("--name", help="Name of the new data set.  [default: DATASET_as_TARGET]")
+@click.option(
+    "--data", type=click.Path(path_type=pathlib.Path), help="Folder of prepared data sets.  [default: the run's]"
+)
+@click.option("--step", type=int, help="Checkpoint to use.  [default: the newest]")
+@click.option("--tile", type=click.IntRange(0), default=0, help="Translate in tiles of this size, for little memory.")
+@click.option(
+    "--image-format", type=click.Choice(("png", "jpeg")), help="Store images so.  [default: as the originals]"
+)
+@click.option("--jpeg-quality", type=click.IntRange(1, 100), default=95, show_default=True)
+@click.option("--force", is_flag=True, help="Start over: throw away what an earlier run wrote.")
+def apply(directory, dataset, name, data, step, tile, image_format, jpeg_quality, force):
+    """Write a prepared data set again, with its images in the target's look.
+
+    Labels, names and splits stay as they are, byte for byte. Interrupted, it goes on where it stopped when it is
+    started again.
+
+    \b
+    Examples:
+      msda-tf stylize apply --run runs/stylize-gta5-to-cityscapes --name gta5_as_cityscapes
+      msda-tf stylize apply --run runs/stylize-gta5-to-cityscapes --tile 768      in tiles, with little memory
+    """
+    from msda_tf.data_prep.images import Storage
+    from msda_tf.stylize import apply as applying
+    from msda_tf.stylize import run as runs
+
+    run = runs.read(directory)
+    dataset = dataset or run.config.source
+    name = name or f"{dataset}_as_{run.config.target}"
+    data = data or pathlib.Path(run.config.data)
+    with counting(Console(), name) as progress:
+        manifest = applying.apply(
+            run,
+            data=data,
+            dataset=dataset,
+            name=name,
+            step=step,
+            tile=tile,
+            storage=Storage(image_format=image_format, jpeg_quality=jpeg_quality),
+            force=force,
+            progress=progress,
+        )
+    mean = ", ".join(f"{value:.2f}" for value in manifest.mean_rgb)
+    click.echo(f"{manifest.directory}: {manifest.width}x{manifest.height} pixels, mean RGB {mean}")
+    click.echo(f"Next: msda-tf inspect {manifest.directory}")
+    click.echo(f"then: msda-tf train --target {run.config.target} --sources {name} --data {data}")

@@ -1,0 +1,199 @@
+"""A prepared data set once more, its images translated: same labels, names, splits and shards.
+
+It is written as `prepare` writes one: shard by shard, each whole or not at all with a note beside it, and dataset.json
+last, so that a killed run goes on where it stopped.
+"""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+from collections import Counter
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from msda_tf import files
+from msda_tf.data import manifest as manifests
+from msda_tf.data import records, tfrecord
+from msda_tf.data.manifest import FILE_NAME, Manifest, Shard
+from msda_tf.data_prep import images, lock, shards
+from msda_tf.data_prep.headers import BadFrame
+from msda_tf.data_prep.images import Storage
+from msda_tf.data_prep.shard_file import ShardFile
+from msda_tf.data_prep.state import Begun, describe
+from msda_tf.errors import MsdaError, UsageError
+from msda_tf.stylize.run import StylizeRun
+from msda_tf.stylize.task import build_unit
+from msda_tf.stylize.tiles import Translator, smallest_tile
+from msda_tf.training.checkpoint_files import INFO
+from msda_tf.training.checkpoints import Checkpoints
+
+
+def apply(
+    run: StylizeRun,
+    *,
+    data: pathlib.Path,
+    dataset: str,
+    name: str,
+    step: int | None = None,
+    tile: int = 0,
+    storage: Storage = Storage(),  # noqa: B008 (frozen)
+    force: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Manifest:
+    """Writes `data/name`: the images of `data/dataset` in the look of the run's target.
+
+    Args:
+      run: trained, at least to its first checkpoint.
+      data: folder of prepared data sets.
+      dataset: which one to translate; need not be the one that the run was trained on.
+      name: of the new one.
+      step: checkpoint to use; the newest by default.
+      tile: height and width of tiles in pixels, a multiple of 4; 0: whole frames.
+      storage: image format (None: each image's own) and JPEG quality.
+      force: throw away what an earlier run wrote.
+      progress: called with (images done, images in all).
+
+    Raises:
+      UsageError: names, tile or step are not possible, or the folder holds something else.
+      MsdaError: there is no checkpoint, a shard is damaged, memory or disk is full, or another process writes there.
+    """
+    source = manifests.find(data, dataset)
+    _check(run, dataset, name, tile)
+    directory = pathlib.Path(data) / name
+    directory.mkdir(parents=True, exist_ok=True)
+    with lock.hold(directory):
+        step, translator = _load(run, step, tile)
+        checksum = files.sha256(source.directory / FILE_NAME)
+        options = _options(run, source, step=step, tile=tile, storage=storage)
+        begun = Begun(directory, options, root=source.directory, input_digest=lambda: checksum)
+        if force:
+            begun.clear()
+        if finished := begun.finished():
+            return finished
+        begun.check_same_options()
+        return _write(source, begun, translator, storage, progress)
+
+
+def _check(run: StylizeRun, dataset: str, name: str, tile: int) -> None:
+    if dataset == run.config.target:
+        raise UsageError(f"{dataset!r} is the run's target: its images have the look that others are to take on")
+    if pathlib.PurePath(name).name != name or name.startswith("."):
+        raise UsageError(f"--name {name} is no folder name: use letters, digits, - and _")
+    if name in (dataset, run.config.source, run.config.target):
+        raise UsageError(f"--name {name} is that of a data set the run was made from: choose another")
+    smallest = smallest_tile(run.config.blocks)
+    if tile and (tile % 4 or tile < smallest):
+        raise UsageError(f"--tile {tile} is not possible: it must be a multiple of 4, and {smallest} at least")
+
+
+def _load(run: StylizeRun, step: int | None, tile: int) -> tuple[int, Translator]:
+    """The checkpoint's step, and what translates with it."""
+    checkpoints = Checkpoints(run.directory / "checkpoints")
+    known = checkpoints.steps()
+    if step is not None and step not in known:
+        raise UsageError(
+            f"{run.directory} has no checkpoint of step {step}, only {', '.join(map(str, known)) or 'none'}"
+        )
+    unit = build_unit(run.config, discriminators=False)
+    restored = checkpoints.restore({"unit": unit}, step=step, partial=True)
+    if restored is None:
+        raise MsdaError(f"{run.directory} has no checkpoint yet: train it first with msda-tf stylize train")
+    return restored[0], Translator(unit, blocks=run.config.blocks, tile=tile)
+
+
+def _options(run: StylizeRun, source: Manifest, *, step: int, tile: int, storage: Storage) -> dict:
+    """What decides which bytes are stored, and where they come from, for dataset.json."""
+    checkpoint = run.directory / "checkpoints" / f"step-{step:08d}" / INFO
+    options = {
+        "dataset": source.name,
+        "stylized_to": run.config.target,
+        "stylize_run": str(run.directory.resolve()),
+        "stylize_step": step,
+        "stylize_checkpoint_sha256": files.sha256(checkpoint),
+        "stylize_source_sha256": files.sha256(source.directory / FILE_NAME),
+        "tile": tile,
+        "image_format": storage.image_format or "as it came",
+    }
+    if storage.image_format != "png":
+        options["jpeg_quality"] = storage.jpeg_quality
+    return options
+
+
+def _write(source: Manifest, begun: Begun, translator: Translator, storage: Storage, progress) -> Manifest:
+    todo = {shard.file: shard for split in source.splits.values() for shard in split.shards}
+    begun.start(set(todo))
+    prints = {file: _fingerprint(shard, begun.options) for file, shard in todo.items()}
+    results = {file: note for file in todo if (note := shards.read_note(begun.directory, file, prints[file]))}
+    done, total = sum(result.examples for result in results.values()), sum(shard.examples for shard in todo.values())
+    progress(done, total)
+
+    def advance():
+        nonlocal done
+        done += 1
+        progress(done, total)
+
+    for file in todo:
+        if file not in results:
+            results[file] = _write_shard(source.directory / file, begun.directory, translator, storage, advance)
+            shards.write_note(begun.directory, results[file], prints[file])
+    manifest = _manifest(source, begun, results)
+    begun.finish(manifest)
+    return manifests.read(begun.directory)
+
+
+def _fingerprint(shard: Shard, options: dict) -> str:
+    return hashlib.sha256(json.dumps([options, dataclasses.asdict(shard)]).encode()).hexdigest()
+
+
+def _write_shard(path, directory, translator, storage, on_image) -> shards.Result:
+    """Translates one shard; it appears when it is whole."""
+    with files.replacing(directory / path.name) as temporary, open(temporary, "wb") as file:
+        written = ShardFile(file)
+        try:
+            for serialized in tfrecord.read(path):
+                record = records.from_example(serialized)
+                translated = translator(images.decode(record.image))
+                stored = images.encode(translated, storage.image_format or record.image_format, storage)
+                written.add(dataclasses.replace(record, image=stored.data, image_format=stored.format), stored.rgb_sum)
+                on_image()
+        except (ValueError, BadFrame) as error:
+            raise MsdaError(f"{path}: {error}; prepare the data set again with --force") from None
+        except tf.errors.ResourceExhaustedError as error:
+            raise MsdaError(
+                f"out of memory ({error.message.splitlines()[0][:120]}): translate in tiles, such as --tile 768"
+            ) from None
+    return shards.Result(
+        file=path.name,
+        examples=written.examples,
+        bytes=written.bytes,
+        sha256=written.sha256,
+        rgb_sum=written.rgb_sum,
+        pixels=written.pixels,
+        class_pixels=(),  # as the source's, which are known by split
+        ignored_pixels=0,
+        sizes=written.sizes,
+        rejected=(),
+    )
+
+
+def _manifest(source: Manifest, begun: Begun, results: dict[str, shards.Result]) -> Manifest:
+    def split(old: manifests.Split) -> manifests.Split:
+        found = [results[shard.file] for shard in old.shards]
+        return dataclasses.replace(old, shards=tuple(Shard(r.file, r.examples, r.bytes, r.sha256) for r in found))
+
+    sizes = Counter()
+    for result in results.values():
+        sizes.update(result.sizes)
+    training = [results[shard.file] for shard in source.splits[source.training_split].shards]
+    pixels = sum(result.pixels for result in training)
+    origin = describe(begun, sizes=dict(sizes), rejected=0, excluded=source.options.get("excluded", []))
+    return dataclasses.replace(
+        source,
+        name=begun.directory.name,
+        mean_rgb=tuple(sum(result.rgb_sum[channel] for result in training) / pixels for channel in range(3)),
+        splits={name: split(old) for name, old in source.splits.items()},
+        options=origin,
+        directory=None,
+    )

@@ -1,0 +1,103 @@
+"""Tiles: the whole of them is the whole frame."""
+
+import numpy as np
+import pytest
+from seeded import seeded, seeded_image
+
+from msda_tf.models.unit import Unit
+from msda_tf.stylize import tiles
+from msda_tf.stylize.images import to_network, to_picture
+from msda_tf.stylize.tiles import Translator, margin, pool, smallest_tile, spans
+
+
+def networks(blocks):
+    unit = Unit(channels=4, blocks=blocks, discriminator_channels=0)
+    unit.create_variables()
+    for number, variable in enumerate(unit.trainable_variables):
+        shape = tuple(variable.shape)
+        gain = (2 / np.prod(shape[:3])) ** 0.5 if len(shape) == 4 else 0.3
+        variable.assign(seeded(f"unit {number}", shape) * gain + (0.8 if "gamma" in variable.path else 0))
+    return unit
+
+
+def frame(height, width):
+    """Dark on the left and bright on the right, so that tiles differ in what instance norm looks at."""
+    picture = seeded_image("frame", height, width)[0] * 0.4 + np.linspace(40, 200, width)[None, :, None]
+    return picture.clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("length", [4, 96, 128, 132, 200, 332, 1000])
+def test_spans_cover_an_axis_once_and_keep_off_their_ends(length):
+    tile, edge = 128, 36
+    found = spans(length, tile=tile, margin=edge)
+    kept = [pixel for span in found for pixel in range(span.keep_from, span.keep_to)]
+    assert kept == list(range(length))
+    for span in found:
+        assert span.stop - span.start == min(tile, length) and span.start % 4 == span.keep_from % 4 == 0
+        assert span.start == 0 or span.keep_from - span.start >= edge
+        assert span.stop == length or span.stop - span.keep_to >= edge
+
+
+def test_pooled_moments_are_those_of_all_pixels():
+    x = seeded("x", (1, 12, 20, 3)) + np.array([100, 0, 5], np.float32)
+    pieces = [x[:, :, :8], x[:, :, 8:20]]
+    measured = [[(p.mean((1, 2), keepdims=True), p.var((1, 2), keepdims=True), p[..., 0].size)] for p in pieces]
+    [(mean, variance)] = pool(measured)
+    np.testing.assert_allclose(mean, x.mean((1, 2), keepdims=True), rtol=1e-5)
+    np.testing.assert_allclose(variance, x.var((1, 2), keepdims=True), rtol=1e-3)
+
+
+@pytest.mark.parametrize("size", [(65, 129), (64, 64), (7, 3), (1, 130)])
+def test_any_size_is_translated(size):
+    picture = frame(*size)
+    result = Translator(networks(1), blocks=1)(picture)
+    assert result.shape == picture.shape and result.dtype == np.uint8
+
+
+def test_a_frame_is_translated_without_noise():
+    unit, picture = networks(1), frame(64, 96)
+    expected = to_picture(unit.decode("b", unit.encode("a", to_network(picture[None]))))[0]
+    # A graph rounds otherwise than single operations.
+    assert np.abs(Translator(unit, blocks=1)(picture).astype(int) - expected.numpy()).max() <= 1
+
+
+def test_with_the_moments_of_the_whole_tiles_equal_the_whole_to_the_last_pixel(monkeypatch):
+    """A layer's moments are exact once those of all layers before it are: after as many rounds as layers."""
+    blocks = 1
+    monkeypatch.setattr(tiles, "ROUNDS", 5 + 4 * blocks)
+    unit, picture = networks(blocks), frame(141, 203)
+    whole = Translator(unit, blocks=blocks)(picture).astype(int)
+    tiled = Translator(unit, blocks=blocks, tile=smallest_tile(blocks))(picture).astype(int)
+    assert margin(blocks) * 2 < smallest_tile(blocks) < 141
+    assert np.abs(tiled - whole).max() <= 1
+
+
+def test_tiles_have_no_seams(monkeypatch):
+    """They are pieces of one picture: what a whole frame becomes with the moments that they were normalised by."""
+    blocks, found = 1, []
+    monkeypatch.setattr(tiles, "pool", lambda measured: found.append(pool(measured)) or found[-1])
+    unit, picture = networks(blocks), frame(140, 300)
+    tile = smallest_tile(blocks)
+    tiled = Translator(unit, blocks=blocks, tile=tile)(picture).astype(int)
+    assert len(found) == tiles.ROUNDS and len(spans(300, tile=tile, margin=margin(blocks))) >= 4
+    moments = tiles.fixed(found[-1])
+    whole = unit.decode("b", unit.encode("a", to_network(picture[None]), moments), moments)
+    assert np.abs(tiled - to_picture(whole)[0].numpy()).max() <= 1
+
+
+def seam_steps(picture, width):
+    """Mean grey step across the columns where tiles of a width would meet, over that inside them."""
+    steps = np.abs(np.diff(picture.astype(int), axis=1)).mean((0, 2))
+    at_seams = np.arange(len(steps)) % width == width - 1
+    return steps[at_seams].mean() / steps[~at_seams].mean()
+
+
+def test_tiles_normalised_by_themselves_would_have_seams():
+    """What all this is for, on a smooth frame whose tiles differ in brightness and contrast."""
+    blocks, width = 1, 300
+    unit, tile = networks(blocks), smallest_tile(blocks)
+    ramp = np.linspace(0, 1, width)[None, :, None] * np.linspace(255, 100, 140)[:, None, None]
+    picture = np.broadcast_to(ramp, (140, width, 3)).astype(np.uint8)
+    apart = [Translator(unit, blocks=blocks)(picture[:, i : i + tile]) for i in range(0, width, tile)]
+    assert seam_steps(np.concatenate(apart, 1), tile) > 2
+    assert seam_steps(Translator(unit, blocks=blocks, tile=tile)(picture), tile) < 1.2
