@@ -2,8 +2,11 @@
 
 Keras runs a dilated `Conv2D` through space-to-batch wherever it runs. On a GPU that hides cuDNN's own dilated kernels,
 and in an exported graph it hides the dilation from every converter, so `atrous_conv2d` keeps the convolution whole in
-the forward pass and chooses only the gradient's path: TensorFlow has no gradient of a dilated convolution on CPUs.
+the forward pass and chooses only the gradient's path: on CPUs, TensorFlow has gradients of a dilated convolution for
+the types that oneDNN computes, and none for the others or where oneDNN is switched off.
 """
+
+import functools
 
 import keras
 import tensorflow as tf
@@ -24,8 +27,7 @@ def atrous_conv2d(x: tf.Tensor, kernel: tf.Tensor, dilation: int) -> tf.Tensor:
     """
     if dilation == 1:
         return tf.nn.conv2d(x, kernel, strides=1, padding="SAME")
-    native_gradient = bool(tf.config.get_visible_devices("GPU"))
-    if native_gradient:
+    if has_native_gradient(x.dtype):
         return tf.nn.conv2d(x, kernel, strides=1, padding="SAME", dilations=dilation)
 
     @tf.custom_gradient
@@ -36,6 +38,28 @@ def atrous_conv2d(x: tf.Tensor, kernel: tf.Tensor, dilation: int) -> tf.Tensor:
         return tf.nn.conv2d(x, kernel, strides=1, padding="SAME", dilations=dilation), gradient
 
     return convolution(x, kernel)
+
+
+@functools.cache
+def has_native_gradient(dtype: tf.DType) -> bool:
+    """Whether TensorFlow computes the gradients of a dilated convolution of this type here: found out by trying."""
+    if tf.config.get_visible_devices("GPU"):
+        return True
+
+    options = {"strides": [1] * 4, "padding": "SAME", "dilations": [1, 2, 2, 1]}
+
+    @tf.function
+    def gradients(x, kernel):
+        for_x = tf.raw_ops.Conv2DBackpropInput(input_sizes=x.shape, filter=kernel, out_backprop=x, **options)
+        return for_x, tf.raw_ops.Conv2DBackpropFilter(input=x, filter_sizes=kernel.shape, out_backprop=x, **options)
+
+    with tf.init_scope():  # the caller may be building a graph
+        try:
+            for gradient in gradients(tf.ones([1, 3, 3, 1], dtype), tf.ones([3, 3, 1, 1], dtype)):
+                gradient.numpy()  # an error may wait until somebody looks
+        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
+            return False
+    return True
 
 
 def _gradient_by_space_to_batch(x, kernel, upstream, dilation):
