@@ -23,7 +23,7 @@ from msda_tf.errors import MsdaError
 @click.option("--train-frames", type=click.IntRange(1), default=160, show_default=True, help="Images of each data set.")
 @click.option("--test-frames", type=click.IntRange(1), default=24, show_default=True, help="Images that are scored.")
 def command(output, target, steps, train_frames, test_frames):
-    """The whole job on generated miniature data: prepare, train, evaluate, predict, export.
+    """The whole job on generated miniature data: prepare, train, evaluate, predict, export, report.
 
     Takes less than 10 minutes on two CPU cores and downloads nothing. Started again, it goes on where it stopped.
     """
@@ -45,6 +45,7 @@ def command(output, target, steps, train_frames, test_frames):
     _run("predict", "--run", run, "--input", _raw_images(data, target), "--output", predictions)
     if not (export / "1").is_dir():
         _run("export", "--run", run, "--output", export)
+    _run("report", "--run", run, "--output", output / "report.html")
     _summarize(output, run, target, began)
 
 
@@ -81,6 +82,7 @@ def _summarize(output, run, target, began) -> None:
         "panels: image, truth, branches, merge": run / "pictures",
         "label maps, colours, overlays": output / "predictions",
         "SavedModel for TF Serving": output / "export" / "1",
+        "report: all of this as one page": output / "report.html",
     }
     for what, path in rows.items():
         click.echo(f"  {what:<40}{path}")
@@ -88,7 +90,7 @@ def _summarize(output, run, target, began) -> None:
         raise MsdaError(
             "the network hardly learned: this is not expected of the demo's own settings (were --steps lowered?)"
         )
-    click.echo("\nLook at the panels first. Then your own data: msda-tf prepare --help")
+    click.echo(f"\nOpen {output / 'report.html'} in a browser first. Then your own data: msda-tf prepare --help")
 
 
 def _untrained_score(run: pathlib.Path) -> float:
