@@ -50,6 +50,8 @@ setup(
         "rich",
         "pyyaml",
         "pillow",
+        # The page of `msda-tf report`; brings only MarkupSafe.
+        "jinja2",
         # tf.train.Example without importing TensorFlow.
         "protobuf",
         "matplotlib",
