@@ -165,7 +165,7 @@ def _report(jobs, console, output, *, grid, seeds, failures) -> None:
     with files.replacing(output / "results.md") as temporary:
         temporary.write_text("\n".join(map(tables.to_markdown, shown)), encoding="utf-8")
     console.print()
-    for table in shown:
+    for table in shown if any(row.columns for row in rows) else ():
         tables.show(table, console)
         console.print()
     click.echo(f"Results: {output / 'results.json'} and {output / 'results.md'}")

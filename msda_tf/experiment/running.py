@@ -4,6 +4,7 @@ import contextlib
 import gc
 import pathlib
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -83,8 +84,9 @@ def run(
         except MsdaError as error:
             on_failure(job, str(error))
         except Exception as error:  # whatever it is, the other runs can do without this one
-            on_failure(job, f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}")
+            on_failure(job, _unexpected(job, error))
         else:
+            _error_file(job).unlink(missing_ok=True)
             clock.add(job, before.steps, time.monotonic() - began)
 
 
@@ -107,6 +109,20 @@ def _run(job: Job, train_arguments: dict, evaluate_arguments: dict) -> None:
         # Or the graphs and variables of every run would stay until the last.
         keras.backend.clear_session()
         gc.collect()
+
+
+def _error_file(job: Job) -> pathlib.Path:
+    # Beside the run's folder: training refuses one with foreign files.
+    return job.directory.with_name(f"{job.directory.name}-error.txt")
+
+
+def _unexpected(job: Job, error: Exception) -> str:
+    """A line about an error that nobody foresaw; its traceback goes to a file."""
+    path = _error_file(job)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    # TensorFlow puts the message last, below the lines of code.
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[-1].strip()} (traceback: {path})"
 
 
 class _Clock:

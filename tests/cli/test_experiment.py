@@ -96,6 +96,17 @@ def test_a_failed_run_is_reported_the_others_go_on_and_the_next_call_does_what_i
     assert code == 2 and "steps (was 10, now 20)" in errors[0] and trained[4:] == []
 
 
+def test_an_error_that_nobody_foresaw_leaves_its_traceback(miniature, tmp_path, quick, capsys):
+    _, raises = quick
+    output = tmp_path / "out"
+    raises |= {kind: ValueError("in user code:\n\n    shapes differ") for kind in ("adapted", "no-adapt", "oracle")}
+    code, _, errors = run(capsys, "--grid", "miniature", "--data", miniature, "--output", output, "--target", "gta5")
+    path = output / "gta5-1" / "seed0" / "adapted-error.txt"
+    assert code == 1 and len(errors) == 4
+    assert errors[0] == f"FAILED gta5, scale 1, seed 0: adapted: ValueError: shapes differ (traceback: {path})"
+    assert "Traceback (most recent call last)" in path.read_text()
+
+
 def test_an_interruption_ends_it_at_once_and_leaves_the_results_so_far(miniature, tmp_path, quick, capsys):
     trained, raises = quick
     output = tmp_path / "out"
