@@ -90,72 +90,90 @@ class GanStep:
 
     def _source_pass(self, feed, source, valid, share):
         """Eq. 1, and the source's half of eq. 2, for the branches that this source trains."""
-        segmenter, config, metrics = self.segmenter, self.config, {}
-        image_size, label_size = source["image"].shape[1:3], source["label"].shape[1:3]
-        generator_loss, discriminator_loss = 0.0, 0.0
-        with tf.GradientTape(persistent=True) as tape:
-            logits = segmenter(_centred(source), branches=feed, training=True)
-            for level in LEVELS:
-                for branch in feed:
-                    maps = self._upsample(logits[level][branch], label_size)
-                    seg = losses.segmentation_loss(maps, source["label"], valid[branch])
-                    metrics[f"seg/{level}/{branch}"] = seg
-                    generator_loss += self.seg_weights[level] * seg
-                    if config.adapt:
-                        if image_size != label_size:
-                            maps = self._upsample(logits[level][branch], image_size)
-                        answers = self._discriminate(level, branch, tf.stop_gradient(maps))
-                        part = losses.discriminator_loss(answers, losses.SOURCE, config.gan) * share / self._fed[branch]
-                        discriminator_loss += part
-                        metrics[f"disc/{level}/{branch}"] = part
-                        accuracy = _accuracy(answers, losses.SOURCE, config.gan)
-                        metrics[f"disc_accuracy/{level}/{branch}"] = accuracy / 2 * share / self._fed[branch]
-            generator_loss, discriminator_loss = self._scaled(generator_loss, discriminator_loss)
-        return *self._both_gradients(tape, generator_loss, discriminator_loss), metrics
+        config, image_size, label_size = self.config, source["image"].shape[1:3], source["label"].shape[1:3]
+
+        def head_losses(level, branch, logits):
+            maps = self._upsample(logits, label_size)
+            seg = losses.segmentation_loss(maps, source["label"], valid[branch])
+            metrics = {f"seg/{level}/{branch}": seg}
+            if not config.adapt:
+                return self.seg_weights[level] * seg, None, metrics
+            if image_size != label_size:
+                maps = self._upsample(logits, image_size)
+            answers = self._discriminate(level, branch, tf.stop_gradient(maps))
+            part = losses.discriminator_loss(answers, losses.SOURCE, config.gan) * share / self._fed[branch]
+            accuracy = _accuracy(answers, losses.SOURCE, config.gan)
+            metrics[f"disc/{level}/{branch}"] = part
+            metrics[f"disc_accuracy/{level}/{branch}"] = accuracy / 2 * share / self._fed[branch]
+            return self.seg_weights[level] * seg, part, metrics
+
+        return self._pass(source, feed, head_losses)
 
     def _target_pass(self, target, share):
         """Eq. 3, and the target's half of eq. 2, for every branch."""
-        config, metrics = self.config, {}
-        generator_loss, discriminator_loss = 0.0, 0.0
-        with tf.GradientTape(persistent=True) as tape:
-            logits = self.segmenter(_centred(target), training=True)
-            for level in LEVELS:
-                for branch in self.segmenter.branches:
-                    maps = self._upsample(logits[level][branch], target["image"].shape[1:3])
-                    # One pass serves both: the network's gradient flows through the maps, the discriminator's ends at
-                    # its own weights, and neither optimizer is given the other's variables.
-                    answers = self._discriminate(level, branch, maps)
-                    adversarial = losses.adversarial_loss(answers, config.gan) * share
-                    generator_loss += self.adv_weights[level] * adversarial
-                    part = losses.discriminator_loss(answers, losses.TARGET, config.gan) * share
-                    discriminator_loss += part
-                    metrics[f"adv/{level}/{branch}"] = adversarial
-                    metrics[f"disc/{level}/{branch}"] = part
-                    accuracy = _accuracy(answers, losses.TARGET, config.gan)
-                    metrics[f"disc_accuracy/{level}/{branch}"] = accuracy / 2 * share
-            generator_loss, discriminator_loss = self._scaled(generator_loss, discriminator_loss)
-        return *self._both_gradients(tape, generator_loss, discriminator_loss), metrics
+        config, size = self.config, target["image"].shape[1:3]
 
-    def _both_gradients(self, tape, generator_loss, discriminator_loss):
-        generator = tape.gradient(generator_loss, _values(self.segmenter.generator_variables))
-        if not self.config.adapt:
-            return generator, []
-        return generator, tape.gradient(discriminator_loss, _values(self.segmenter.discriminator_variables))
+        def head_losses(level, branch, logits):
+            # One pass serves both: the network's gradient flows through the maps, the discriminator's ends at its own
+            # weights.
+            answers = self._discriminate(level, branch, self._upsample(logits, size))
+            adversarial = losses.adversarial_loss(answers, config.gan) * share
+            part = losses.discriminator_loss(answers, losses.TARGET, config.gan) * share
+            metrics = {
+                f"adv/{level}/{branch}": adversarial,
+                f"disc/{level}/{branch}": part,
+                f"disc_accuracy/{level}/{branch}": _accuracy(answers, losses.TARGET, config.gan) / 2 * share,
+            }
+            return self.adv_weights[level] * adversarial, part, metrics
+
+        return self._pass(target, self.segmenter.branches, head_losses)
+
+    def _pass(self, images, branches, head_losses):
+        """(generator gradients, discriminator gradients, metrics) of one domain.
+
+        Every head's losses are followed back to its small map at once, one head after the other: no more than one
+        head's maps of full resolution, and its discriminator's activations, are alive at a time.
+
+        Args:
+          images: of the domain.
+          branches: whose heads it passes.
+          head_losses: of a level, branch and `[B, h, w, C]` float32 logits: (what the network minimises, what the
+            discriminator minimises, metrics).
+        """
+        metrics, discriminators, upstream, before = {}, {}, [], []
+        with tf.GradientTape() as tape:
+            logits = self.segmenter(_centred(images), branches=branches, training=True)
+            heads = [(level, branch) for level in LEVELS for branch in branches]
+            maps = [tf.cast(logits[level][branch], tf.float32) for level, branch in heads]
+        for (level, branch), small in zip(heads, maps, strict=True):
+            with tf.control_dependencies(before):
+                small = tf.identity(small)
+            with tf.GradientTape(persistent=True) as head_tape:
+                head_tape.watch(small)
+                generator_loss, discriminator_loss, found = head_losses(level, branch, small)
+                generator_loss = self.generator_optimizer.scale_loss(generator_loss)
+                if self.config.adapt:
+                    discriminator_loss = self.discriminator_optimizer.scale_loss(discriminator_loss)
+            before = [head_tape.gradient(generator_loss, small)]
+            upstream += before
+            if self.config.adapt:
+                variables = self.segmenter.module(level).discriminator(branch).trainable_variables
+                for variable, gradient in zip(
+                    variables, head_tape.gradient(discriminator_loss, _values(variables)), strict=True
+                ):
+                    # Branches may share a discriminator.
+                    path = variable.path
+                    discriminators[path] = discriminators[path] + gradient if path in discriminators else gradient
+                    before = [*before, gradient]
+            metrics |= found
+        generator = tape.gradient(maps, _values(self.segmenter.generator_variables), output_gradients=upstream)
+        return generator, [discriminators.get(v.path) for v in self.segmenter.discriminator_variables], metrics
 
     def _upsample(self, logits, size):
         return upsample(logits, size, align_corners=self.config.align_corners)
 
     def _discriminate(self, level, branch, maps):
         return self.segmenter.module(level).discriminator(branch)(tf.nn.softmax(maps))
-
-    def _scaled(self, generator_loss, discriminator_loss):
-        """Both losses times their optimizer's loss scale: 1, but for float16."""
-        if not self.config.adapt:
-            return self.generator_optimizer.scale_loss(generator_loss), None
-        return (
-            self.generator_optimizer.scale_loss(generator_loss),
-            self.discriminator_optimizer.scale_loss(discriminator_loss),
-        )
 
     def _replica_step(self, batch):
         generator, discriminator, metrics = self.gradients(batch)
