@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from msda_tf.labels import CITYSCAPES_CLASSES, ClassList
-from msda_tf.report import make, page
+from msda_tf.report import make, page, tables
 from msda_tf.report.gallery import Gallery
 
 
@@ -91,7 +91,7 @@ def test_confusions_are_the_largest_shares_of_classes_that_matter():
     matrix[0] = [600, 300, 100, 0]
     matrix[1] = [0, 10_000, 500, 0]
     matrix[2, 0] = 5  # all of it wrong, and too little to be listed
-    found = page.confusions(matrix, ["a", "b", "c"])
+    found = tables.confusions(matrix, ["a", "b", "c"])
     assert found == [("a", "b", 0.3), ("a", "c", 0.1), ("b", "c", pytest.approx(500 / 10500))]
 
 
