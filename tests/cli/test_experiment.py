@@ -6,6 +6,7 @@ import re
 import shutil
 
 import fresh_runs
+import prepared
 import pytest
 
 from msda_tf import config as configuration
@@ -105,6 +106,28 @@ def test_an_error_that_nobody_foresaw_leaves_its_traceback(miniature, tmp_path, 
     assert code == 1 and len(errors) == 4
     assert errors[0] == f"FAILED gta5, scale 1, seed 0: adapted: ValueError: shapes differ (traceback: {path})"
     assert "Traceback (most recent call last)" in path.read_text()
+
+
+def test_restyled_sources_are_scored_as_two_branches_and_as_three(miniature, tmp_path, quick, capsys):
+    trained, raises = quick
+    raises |= {kind: MsdaError("not of interest") for kind in ("adapted", "no-adapt", "oracle")}
+    for name in ("gta5", "synthia"):
+        prepared.write(miniature, f"{name}_as_cityscapes", train=1, test=1)
+    arguments = ["--grid", "miniature", "--data", miniature, "--output", tmp_path / "out", "--target", "cityscapes"]
+    run(capsys, *arguments, "--set", "steps=10", "--set", "aspp_rates=[2]")
+    assert trained[3:] == ["unit-sources", "unit-s-all"]
+    columns = json.loads((tmp_path / "out" / "results.json").read_text())["rows"][0]["columns"]
+    assert list(columns) == ["UNIT S1", "UNIT S2", "UNIT S-All", "UNIT S1+S2", "UNIT Max Merge"]
+    folder = tmp_path / "out" / "cityscapes-1" / "seed0"
+    two, three = (json.loads((folder / kind / "metrics.json").read_text()) for kind in ("unit-sources", "unit-s-all"))
+    assert two["made_from"]["merged"] == ["S1", "S2"] and sorted(three["made_from"]["merged"]) == ["S-All", "S1", "S2"]
+    for column, score in (
+        ("UNIT S1+S2", two["branches"]["Max Merge"]),
+        ("UNIT Max Merge", three["branches"]["Max Merge"]),
+        ("UNIT S-All", three["branches"]["S-All"]),
+    ):
+        assert columns[column]["miou_19"]["mean"] == score["miou_19"]
+    assert columns["UNIT S1+S2"] != columns["UNIT Max Merge"]
 
 
 def test_an_interruption_ends_it_at_once_and_leaves_the_results_so_far(miniature, tmp_path, quick, capsys):
