@@ -59,6 +59,10 @@ class GanStep:
         """Runs one step and gives its losses, norms and accuracies, float32 scalars at the weights before it."""
         return self._step(batch)
 
+    def graph(self, batch: dict) -> tf.Graph:
+        """What TensorFlow is given to run for such a batch (traced now, if this is the first)."""
+        return self._step.get_concrete_function(batch).graph
+
     def gradients(self, batch: dict):
         """(generator gradients, discriminator gradients, metrics) of one replica's batch, each at the present weights.
 

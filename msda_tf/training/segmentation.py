@@ -133,6 +133,10 @@ class SegmentationTask:
         """Runs one step on a batch of `batches`."""
         return self._step({"sources": batch["sources"], "target": batch["target"]})
 
+    def step_graph(self, batch: dict) -> tf.Graph:
+        """What TensorFlow is given to run for a batch of `batches`."""
+        return self._step.graph({"sources": batch["sources"], "target": batch["target"]})
+
     def image_names(self, batch: dict) -> list[str]:
         """Names of the batch's images."""
         return [
