@@ -30,10 +30,18 @@ from msda_tf.presets import PRESETS
 @click.option("--steps", type=int, help="Training steps of each network.")
 @click.option("--seed", type=int, help="Seed of weights, data order and flips.")
 @click.option("--init", help="Starting weights: imagenet, none, or a file or run.")
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "mixed_bfloat16", "mixed_float16"]),
+    help="Arithmetic; losses, softmax and weights stay float32.",
+)
+@click.option("--jit", is_flag=True, default=None, help="Compile the step with XLA.")
+@click.option("--recompute", is_flag=True, default=None, help="Less memory for about a third more time.")
 @click.option("--restart", is_flag=True, help="Start over: removes what the run directory holds (asks first).")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--print-config", is_flag=True, help="Show every setting, where its value came from and why, and stop.")
-def command(directory, file, settings, preset, restart, yes, print_config, no_adapt, **options):
+@click.option("--dry-run", "dry", is_flag=True, help="Show what a step costs, take three, write nothing, and stop.")
+def command(directory, file, settings, preset, restart, yes, print_config, dry, no_adapt, **options):
     """Train on labelled sources and an unlabelled target.
 
     Run the same command again to continue a run that was interrupted.
@@ -46,6 +54,7 @@ def command(directory, file, settings, preset, restart, yes, print_config, no_ad
       msda-tf train --target mycity --sources gta5,mytown   your own data
       msda-tf train --preset adaptsegnet --target cityscapes --sources gta5
       msda-tf train --data data-miniature --target synthia
+      msda-tf train --target cityscapes --precision mixed_bfloat16 --recompute --dry-run
     """
     if preset is None and (preset := default_preset(file, settings, options)) != "paper":
         click.echo(
@@ -57,6 +66,12 @@ def command(directory, file, settings, preset, restart, yes, print_config, no_ad
         show_config(config, origins)
         return
     configuration.validate(config)
+    if dry:
+        from msda_tf.dry_run import dry_run
+
+        for cost in dry_run(config):
+            show_cost(config, cost)
+        return
 
     from msda_tf import runs, train
 
@@ -119,6 +134,30 @@ def show_config(config, origins) -> None:
     width = max(map(len, lines)) + 2
     for key, line in zip(values, lines, strict=True):
         click.echo(f"{line:<{width}}# {origins[key]}: {config.reason(key)}")
+
+
+def show_cost(config, cost) -> None:
+    """Prints what a dry run found out about one network."""
+    sizes = ", ".join(f"{name} {width}x{height}" for name, (height, width) in cost.sizes.items())
+    counts = cost.parameters
+    trained = sum(counts.values()) - counts["frozen"]
+    parts = ", ".join(f"{name} {count:,}" for name, count in counts.items() if name != "frozen" and count)
+    variables, step = cost.variable_bytes / 2**30, cost.step_bytes / 2**30
+    peaks = ", ".join(f"{name.removeprefix('memory/')} {value:.2f} GiB" for name, value in cost.peak.items())
+    settings = f"batch {config.batch_size}, {config.precision}{', XLA' * config.jit}{', recompute' * config.recompute}"
+    for name, value in {
+        "network": f"{cost.network.name}: branches {', '.join(cost.network.branches)}",
+        "input": f"{sizes}; {settings}",
+        "parameters": f"{trained:,} trained ({parts}), {counts['frozen']:,} frozen",
+        "step": f"{cost.images} images, {cost.flops / 1e9:,.1f} GFLOP (convolutions and matrix products)",
+        "memory": f"about {variables + step:.2f} GiB on each device: weights and optimizers {variables:.2f}, "
+        f"activations and gradients {step:.2f}; peak of these three steps: {peaks}",
+        "time": f"first step {cost.first_seconds:.1f} s (tracing included), then {cost.step_seconds:.3f} s: "
+        f"{cost.images / cost.step_seconds:.2f} images/s, {cost.flops / cost.step_seconds / 1e9:,.0f} GFLOP/s, "
+        f"{config.steps} steps in {config.steps * cost.step_seconds / 3600:.1f} hours",
+    }.items():
+        click.echo(f"{name + ':':12}{value}")
+    click.echo()
 
 
 class TrainingProgress:

@@ -99,16 +99,21 @@ def train(
     run = workers.together(lambda: _open_run(directory, config, manifests))
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
-    if config.batch_size % (strategy.num_replicas_in_sync * config.accumulate):
-        raise UsageError(
-            f"batch_size {config.batch_size} cannot be split over {strategy.num_replicas_in_sync} devices x accumulate "
-            f"= {config.accumulate}: choose a multiple, or fewer devices with CUDA_VISIBLE_DEVICES"
-        )
+    check_batch_size(config, strategy)
     for network in run.networks:
         _train_network(run, config, network, manifests, workers, on_progress, on_weights, on_finished)
     # None may leave while another still talks to it: the chief may be evaluating.
     workers.gather(0)
     return run
+
+
+def check_batch_size(config: TrainConfig, strategy: tf.distribute.Strategy) -> None:
+    """Raises UsageError if the batch cannot be split evenly over devices and micro-batches."""
+    if config.batch_size % (strategy.num_replicas_in_sync * config.accumulate):
+        raise UsageError(
+            f"batch_size {config.batch_size} cannot be split over {strategy.num_replicas_in_sync} devices x accumulate "
+            f"= {config.accumulate}: choose a multiple, or fewer devices with CUDA_VISIBLE_DEVICES"
+        )
 
 
 def _make_run(directory, config, manifests, restart):

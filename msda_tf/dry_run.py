@@ -1,0 +1,103 @@
+"""What a training would cost, and whether it runs: three steps of every network, without a run directory."""
+
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from msda_tf import graph_cost, runs
+from msda_tf.config import TrainConfig
+from msda_tf.data.corrupt import CorruptRecords
+from msda_tf.models.segmenter import MultiSourceSegmenter
+from msda_tf.runs import NetworkPlan
+from msda_tf.train import check_batch_size, load_manifests
+from msda_tf.training import memory
+from msda_tf.training.segmentation import SegmentationTask, input_size
+from msda_tf.training.workers import local_strategy
+
+STEPS = 3
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one network's training costs on this machine.
+
+    Attributes:
+      network: which.
+      sizes: (height, width) at which the network sees the images of each data set, by name.
+      parameters: number by part: backbone, classifiers, discriminators, and frozen (those of all parts that training
+        does not change).
+      flops: floating-point operations of a step, of all devices.
+      variable_bytes: weights and what the optimizers keep for them, on each device.
+      step_bytes: estimate of activations and gradients at their peak, on each device.
+      peak: measured peaks in GiB (see `msda_tf.training.memory.peak`).
+      images: of a step.
+      first_seconds: of the first step, with tracing and compilation.
+      step_seconds: median of the others.
+    """
+
+    network: NetworkPlan
+    sizes: dict[str, tuple[int, int]]
+    parameters: dict[str, int]
+    flops: int
+    variable_bytes: int
+    step_bytes: int
+    peak: dict[str, float]
+    images: int
+    first_seconds: float
+    step_seconds: float
+
+
+def dry_run(config: TrainConfig) -> Iterator[Cost]:
+    """Makes the networks of a run one after the other, has each take three steps on the real data, and forgets them.
+
+    Starting weights are random: they change neither cost nor speed.
+
+    Raises:
+      UsageError: see `msda_tf.train.load_manifests` and `check_batch_size`.
+    """
+    manifests = load_manifests(config)
+    strategy = local_strategy()
+    check_batch_size(config, strategy)
+    sizes = {name: input_size(config, manifest) for name, manifest in manifests.items()}
+    for network in runs.plan(config):
+        corrupt = CorruptRecords(limit=config.corrupt_limit)
+        task = SegmentationTask(config=config, network=network, manifests=manifests, strategy=strategy, corrupt=corrupt)
+        batches = task.batches(0)
+        seconds, graph = [], None
+        for _ in range(STEPS):
+            batch = next(batches)
+            start = time.perf_counter()
+            graph = graph or task.step_graph(batch)
+            for value in task.train_step(batch).values():
+                value.numpy()
+            seconds.append(time.perf_counter() - start)
+        optimizers = [task.generator_optimizer, *([task.discriminator_optimizer] if config.adapt else [])]
+        variables = [*task.segmenter.variables, *(variable for each in optimizers for variable in each.variables)]
+        yield Cost(
+            network=network,
+            sizes=sizes,
+            parameters=parameters(task.segmenter),
+            flops=graph_cost.flops(graph),
+            variable_bytes=sum(_size(variable) * variable.value.dtype.size for variable in variables),
+            step_bytes=graph_cost.peak_bytes(graph) // strategy.num_replicas_in_sync,
+            peak=memory.peak(),
+            images=task.images_per_step(),
+            first_seconds=seconds[0],
+            step_seconds=statistics.median(seconds[1:]),
+        )
+
+
+def parameters(segmenter: MultiSourceSegmenter) -> dict[str, int]:
+    """Number of trained parameters by part, and of all that training does not change."""
+    trained = {
+        "backbone": segmenter.backbone.trainable_variables,
+        "classifiers": segmenter.head_variables,
+        "discriminators": segmenter.discriminator_variables,
+    }
+    counts = {part: sum(map(_size, variables)) for part, variables in trained.items()}
+    return counts | {"frozen": sum(map(_size, segmenter.variables)) - sum(counts.values())}
+
+
+def _size(variable) -> int:
+    return variable.value.shape.num_elements()

@@ -1,0 +1,91 @@
+"""`msda-tf train --dry-run` and the options that choose how a step is computed."""
+
+import re
+
+import pytest
+
+from msda_tf import config as configuration
+from msda_tf import dry_run, runs
+from msda_tf.cli.main import main
+from msda_tf.data import manifest as manifests
+from msda_tf.networks import build_segmenter
+
+
+def run(capsys, *arguments):
+    """(exit code, standard output, standard error) of `msda-tf train ...`."""
+    code = 0
+    try:
+        main(["train", *map(str, arguments)])
+    except SystemExit as stop:
+        code = stop.code
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def number(pattern, text):
+    return float(re.search(pattern, text).group(1).replace(",", ""))
+
+
+@pytest.fixture
+def shallow(monkeypatch):
+    """A network whose tracing does not take long."""
+    from msda_tf.models import backbone
+
+    depth = backbone.Depth(blocks=(1, 1, 1, 1), planes=(2, 3, 4, 5), stem=4, expansion=2, pool=False)
+    monkeypatch.setitem(backbone.DEPTHS, "tiny", depth)
+
+
+def test_shows_the_cost_of_every_network_and_writes_nothing(capsys, prepared_data, tmp_path, monkeypatch, shallow):
+    monkeypatch.chdir(tmp_path)
+    settings = {"target": "cityscapes", "data": str(prepared_data), "aspp_rates": [2], "layout": "s-all"}
+    arguments = ["--preset", "tiny", "--target", "cityscapes", "--data", prepared_data, "--set", "aspp_rates=[2]"]
+    arguments += ["--layout", "s-all"]
+    code, output, _ = run(capsys, *arguments, "--dry-run")
+    assert code == 0
+    assert not list(tmp_path.iterdir())
+    texts = output.strip().split("\n\n")
+    config, _ = configuration.resolve(preset="tiny", settings=settings)
+    plans = runs.plan(config)
+    assert len(texts) == len(plans) == 1
+    for text, plan in zip(texts, plans, strict=True):
+        segmenter = build_segmenter(config, plan, 19)
+        assert f"network:    {plan.name}: branches {', '.join(plan.branches)}" in text
+        assert "cityscapes 129x65, gta5 129x65, synthia 129x65; batch 2, float32" in text
+        trained = sum(variable.value.shape.num_elements() for variable in segmenter.trainable_variables)
+        assert number(r"parameters: +([\d,]+) trained", text) == trained
+        assert number(r"([\d,]+) frozen", text) == segmenter.count_params() - trained
+        assert number(r"step: +([\d.]+) images", text) == 2 * (len(plan.feeds) + 1)
+        assert number(r"([\d,.]+) GFLOP ", text) > 0
+        first, then = number(r"first step ([\d.]+) s", text), number(r"then ([\d.]+) s", text)
+        assert first > then > 0
+
+
+def test_parameters_by_part_are_all_there_are(prepared_data):
+    settings = {"target": "cityscapes", "data": str(prepared_data)}
+    for extra in ({}, {"norm": "frozen"}, {"adapt": False, "layout": "s-all"}):
+        config, _ = configuration.resolve(preset="tiny", settings=settings | extra)
+        for plan in runs.plan(config):
+            segmenter = build_segmenter(config, plan, len(manifests.find(prepared_data, "gta5").classes))
+            counts = dry_run.parameters(segmenter)
+            assert sum(counts.values()) == segmenter.count_params()
+            assert (counts["frozen"] > 0) == (config.norm == "frozen")
+            assert (counts["discriminators"] > 0) == config.adapt
+
+
+def test_refuses_what_training_refuses(capsys, prepared_data):
+    code, _, error = run(capsys, "--target", "mars", "--sources", "gta5", "--data", prepared_data, "--dry-run")
+    assert code == 2
+    assert "data set 'mars' is not prepared" in error
+
+
+def test_options_are_settings(capsys):
+    arguments = ["--target", "gta5", "--print-config"]
+    _, output, _ = run(capsys, *arguments, "--precision", "mixed_float16", "--jit", "--recompute")
+    for line in (r"precision: mixed_float16 +# command line", r"jit: true +# command line", r"recompute: true +# comm"):
+        assert re.search(f"^{line}", output, re.MULTILINE), line
+    _, output, _ = run(capsys, *arguments, "--set", "jit=true")
+    assert re.search("^jit: true +# command line", output, re.MULTILINE)
+    assert re.search("^recompute: false +# default", output, re.MULTILINE)
+    code, _, error = run(capsys, *arguments, "--precision", "half")
+    assert code == 2
+    assert "'half' is not one of" in error
