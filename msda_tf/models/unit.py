@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from msda_tf.models.unit_autoencoder import UnitDecoder, UnitEncoder
 from msda_tf.models.unit_discriminator import UnitDiscriminator
-from msda_tf.models.unit_layers import Moments, own_moments
+from msda_tf.models.unit_layers import Stage
 
 DOMAINS = ("a", "b")
 """a is the source, b the target."""
@@ -43,13 +43,17 @@ class Unit(keras.layers.Layer):
                 getattr(self, f"discriminator_{domain}").build((None, None, None, 3))
         self.built = True
 
-    def encode(self, domain: str, images: tf.Tensor, moments: Moments = own_moments) -> tf.Tensor:
+    def encode(self, domain: str, images: tf.Tensor) -> tf.Tensor:
         """Codes' means, float32 `[B, H / 4, W / 4, 4 * channels]`, of a domain's images `[B, H, W, 3]` in -1..1."""
-        return getattr(self, f"encoder_{domain}")(images, moments=moments)
+        return getattr(self, f"encoder_{domain}")(images)
 
-    def decode(self, domain: str, codes: tf.Tensor, moments: Moments = own_moments) -> tf.Tensor:
+    def decode(self, domain: str, codes: tf.Tensor) -> tf.Tensor:
         """Images of a domain in -1..1, float32 `[B, H, W, 3]`, from codes `[B, H / 4, W / 4, 4 * channels]`."""
-        return getattr(self, f"decoder_{domain}")(codes, moments=moments)
+        return getattr(self, f"decoder_{domain}")(codes)
+
+    def translation(self, source: str, target: str) -> list[Stage]:
+        """From images of one domain in -1..1 to the other's, cut at the normalisations."""
+        return [*getattr(self, f"encoder_{source}").stages(), *getattr(self, f"decoder_{target}").stages()]
 
     def discriminate(self, domain: str, images: tf.Tensor) -> list[tf.Tensor]:
         """Answers at three scales: does `images`, `[B, H, W, 3]` in -1..1, look like one of the domain?"""

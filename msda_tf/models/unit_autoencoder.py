@@ -3,7 +3,18 @@
 import keras
 import tensorflow as tf
 
-from msda_tf.models.unit_layers import Moments, ReflectConv, ResidualBlock, SampleNorm, instance_norm, own_moments
+from msda_tf.models.unit_layers import (
+    INSTANCE,
+    SAMPLE,
+    ChannelScale,
+    ReflectConv,
+    ResidualBlock,
+    Stage,
+    activated,
+    added,
+    forward,
+    plain,
+)
 
 STRIDE = 4
 """An encoder halves its input twice: heights and widths must be multiples of this."""
@@ -36,11 +47,17 @@ class UnitEncoder(keras.layers.Layer):
             layer.build((None, None, None, channels))
         _add_blocks(self, self.blocks, 4 * c)
 
-    def call(self, images, moments: Moments = own_moments):
-        x = tf.cast(images, self.compute_dtype)
-        for layer in (self.image, self.half, self.quarter):
-            x = tf.nn.relu(instance_norm(layer(x), moments))
-        return tf.cast(_through_blocks(self, x, moments), tf.float32)
+    def stages(self) -> list[Stage]:
+        """The network, cut at its normalisations."""
+        layers = (self.image, self.half, self.quarter)
+        found = [
+            Stage(enter, layer, INSTANCE) for enter, layer in zip((plain, activated, activated), layers, strict=True)
+        ]
+        blocks, enter = _block_stages(self, activated)
+        return [*found, *blocks, Stage(enter, lambda x: tf.cast(x, tf.float32), None)]
+
+    def call(self, images):
+        return forward(self.stages(), tf.cast(images, self.compute_dtype))
 
 
 class UnitDecoder(keras.layers.Layer):
@@ -60,8 +77,8 @@ class UnitDecoder(keras.layers.Layer):
     def build(self, input_shape):
         c = self.channels
         _add_blocks(self, self.blocks, 4 * c)
-        self.half, self.half_norm = ReflectConv(2 * c, 5, name="half"), SampleNorm(name="half_norm")
-        self.whole, self.whole_norm = ReflectConv(c, 5, name="whole"), SampleNorm(name="whole_norm")
+        self.half, self.half_norm = ReflectConv(2 * c, 5, name="half"), ChannelScale(name="half_norm")
+        self.whole, self.whole_norm = ReflectConv(c, 5, name="whole"), ChannelScale(name="whole_norm")
         self.image = ReflectConv(3, 7, name="image")
         for layer, channels in (
             (self.half, 4 * c),
@@ -72,11 +89,21 @@ class UnitDecoder(keras.layers.Layer):
         ):
             layer.build((None, None, None, channels))
 
-    def call(self, codes, moments: Moments = own_moments):
-        x = _through_blocks(self, tf.cast(codes, self.compute_dtype), moments)
-        for layer, norm in ((self.half, self.half_norm), (self.whole, self.whole_norm)):
-            x = tf.nn.relu(norm(layer(_doubled(x)), moments=moments))
+    def stages(self) -> list[Stage]:
+        """The network, cut at its normalisations."""
+        blocks, enter = _block_stages(self, plain)
+        return [
+            *blocks,
+            Stage(lambda kept, y: _doubled(enter(kept, y)), self.half, SAMPLE),
+            Stage(lambda kept, y: _doubled(tf.nn.relu(self.half_norm(y))), self.whole, SAMPLE),
+            Stage(lambda kept, y: tf.nn.relu(self.whole_norm(y)), self._picture, None),
+        ]
+
+    def _picture(self, x):
         return tf.tanh(tf.cast(self.image(x), tf.float32))
+
+    def call(self, codes):
+        return forward(self.stages(), tf.cast(codes, self.compute_dtype))
 
 
 def _add_blocks(layer, count: int, channels: int) -> None:
@@ -87,10 +114,13 @@ def _add_blocks(layer, count: int, channels: int) -> None:
         setattr(layer, f"block_{number}", block)
 
 
-def _through_blocks(layer, x, moments):
+def _block_stages(layer, enter):
+    """(stages of a layer's residual blocks, how the stage behind them enters)."""
+    found = []
     for number in range(layer.blocks):
-        x = getattr(layer, f"block_{number}")(x, moments=moments)
-    return x
+        found += getattr(layer, f"block_{number}").stages(enter)
+        enter = added
+    return found, enter
 
 
 def _doubled(x: tf.Tensor) -> tf.Tensor:

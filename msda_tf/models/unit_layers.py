@@ -1,23 +1,12 @@
 """What UNIT's networks are made of: convolutions with reflected borders, and normalisations that know no batch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import keras
 import tensorflow as tf
 
 EPSILON = 1e-5
-
-Moments = Callable[[tf.Tensor, list[int]], tuple[tf.Tensor, tf.Tensor]]
-"""Mean and variance of float32 `[B, H, W, C]` over axes, which are kept with length 1.
-
-The networks ask for them once for each normalisation, always in the same order, so that a picture which is translated
-in tiles can be given the moments of the whole (see `msda_tf.stylize.tiles`).
-"""
-
-
-def own_moments(x: tf.Tensor, axes: list[int]) -> tuple[tf.Tensor, tf.Tensor]:
-    """Those of x itself."""
-    return tf.nn.moments(x, axes, keepdims=True)
 
 
 class ReflectConv(keras.layers.Layer):
@@ -51,21 +40,47 @@ class ReflectConv(keras.layers.Layer):
         return tf.nn.bias_add(x, tf.convert_to_tensor(self.bias))
 
 
-def instance_norm(x: tf.Tensor, moments: Moments = own_moments) -> tf.Tensor:
-    """Each channel of each image `[B, H, W, C]` to mean 0 and variance 1; without weights.
+@dataclass(frozen=True)
+class Norm:
+    """A normalisation of float32 `[B, H, W, C]`.
 
-    Source: D. Ulyanov et al., "Instance Normalization: The Missing Ingredient for Fast Stylization", 2016.
+    Attributes:
+      axes: over which mean and variance are taken.
+      apply: `(x, mean, variance) -> normalised x`.
     """
-    wide = tf.cast(x, tf.float32)
-    mean, variance = moments(wide, [1, 2])
-    return tf.cast((wide - mean) * tf.math.rsqrt(variance + EPSILON), x.dtype)
+
+    axes: tuple[int, ...]
+    apply: Callable
+
+    def __call__(self, x: tf.Tensor, moments: tuple[tf.Tensor, tf.Tensor] | None = None) -> tf.Tensor:
+        """x normalised, in its own dtype, by its own mean and variance or by those given (axes kept)."""
+        wide = tf.cast(x, tf.float32)
+        mean, variance = moments or tf.nn.moments(wide, self.axes, keepdims=True)
+        return tf.cast(self.apply(wide, mean, variance), x.dtype)
 
 
-class SampleNorm(keras.layers.Layer):
-    """All of an image's values `[H, W, C]` together to mean 0 and deviation 1, then a scale and shift by channel.
+def _by_deviation(x, mean, variance):
+    # The square root has no finite slope at 0, where an image of one value would take it.
+    return (x - mean) / (tf.sqrt(tf.maximum(variance, EPSILON**2)) + EPSILON)
 
-    Unlike instance norm it leaves the differences between an image's channels as they are: its colours. The scales
-    start uniformly between 0 and 1, as in UNIT's published code.
+
+INSTANCE = Norm((1, 2), lambda x, mean, variance: (x - mean) * tf.math.rsqrt(variance + EPSILON))
+"""Each channel of each image to mean 0 and variance 1; without weights.
+
+Source: D. Ulyanov et al., "Instance Normalization: The Missing Ingredient for Fast Stylization", 2016.
+"""
+
+SAMPLE = Norm((1, 2, 3), _by_deviation)
+"""All of an image's values together to mean 0 and deviation 1.
+
+Unlike instance norm it leaves the differences between an image's channels as they are: its colours.
+"""
+
+
+class ChannelScale(keras.layers.Layer):
+    """A scale and a shift by channel, `[B, H, W, C]` to the same: what follows the sample norm.
+
+    The scales start uniformly between 0 and 1, as in UNIT's published code.
     """
 
     def build(self, input_shape):
@@ -73,13 +88,58 @@ class SampleNorm(keras.layers.Layer):
         self.gamma = self.add_weight(name="gamma", shape=(input_shape[-1],), initializer=uniform)
         self.beta = self.add_weight(name="beta", shape=(input_shape[-1],), initializer="zeros")
 
-    def call(self, x, moments: Moments = own_moments):
-        wide = tf.cast(x, tf.float32)
-        mean, variance = moments(wide, [1, 2, 3])
-        # The square root has no finite slope at 0, where an image of one value would take it.
-        deviation = tf.sqrt(tf.maximum(variance, EPSILON**2)) + EPSILON
-        normal = tf.cast((wide - mean) / deviation, x.dtype)
-        return normal * tf.convert_to_tensor(self.gamma) + tf.convert_to_tensor(self.beta)
+    def call(self, x):
+        return x * tf.convert_to_tensor(self.gamma) + tf.convert_to_tensor(self.beta)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A piece of a network that ends where a normalisation begins.
+
+    An image can so be taken through a network in tiles that are all normalised by the moments of the whole (see
+    `msda_tf.stylize.tiles`). Two values travel from stage to stage: what the last stage gave, normalised, and what a
+    residual block keeps of its input.
+
+    Attributes:
+      enter: (kept, y) of the stage before -> x.
+      layer: x -> y.
+      norm: of y; None for a network's output.
+      keep: "input" keeps x, "kept" passes on what was kept, "nothing" ends a block.
+    """
+
+    enter: Callable
+    layer: Callable
+    norm: Norm | None
+    keep: str = "nothing"
+
+    def __call__(self, kept, y):
+        """(kept, y not yet normalised)."""
+        x = self.enter(kept, y)
+        return {"input": x, "kept": kept, "nothing": None}[self.keep], self.layer(x)
+
+
+def forward(stages: Sequence[Stage], x: tf.Tensor) -> tf.Tensor:
+    """x through all stages of a network, each normalised by its own moments."""
+    kept, y = None, x
+    for stage in stages:
+        kept, y = stage(kept, y)
+        y = stage.norm(y) if stage.norm else y
+    return y
+
+
+def plain(kept, y):
+    """The way into a network's first stage."""
+    return y
+
+
+def activated(kept, y):
+    """The way into a stage behind a ReLU."""
+    return tf.nn.relu(y)
+
+
+def added(kept, y):
+    """The way out of a residual block."""
+    return kept + y
 
 
 class ResidualBlock(keras.layers.Layer):
@@ -92,6 +152,9 @@ class ResidualBlock(keras.layers.Layer):
         self.first.build(input_shape)
         self.second.build(input_shape)
 
-    def call(self, x, moments: Moments = own_moments):
-        y = tf.nn.relu(instance_norm(self.first(x), moments))
-        return x + instance_norm(self.second(y), moments)
+    def stages(self, enter: Callable) -> list[Stage]:
+        """Both convolutions; the next stage enters by `added`."""
+        return [
+            Stage(enter, self.first, INSTANCE, keep="input"),
+            Stage(activated, self.second, INSTANCE, keep="kept"),
+        ]

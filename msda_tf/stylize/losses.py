@@ -7,7 +7,7 @@ code has them since May 2018 (least squares instead of cross-entropy, and a KL t
 import tensorflow as tf
 
 from msda_tf.losses import gan_loss
-from msda_tf.models.unit_layers import instance_norm
+from msda_tf.models.unit_layers import INSTANCE
 
 REAL, FAKE = 1.0, 0.0
 
@@ -39,4 +39,4 @@ def perceptual(features: tf.Tensor, of_translation: tf.Tensor) -> tf.Tensor:
 
     Normalised, they say where things are and no longer how bright or colourful: the scene should stay, the look change.
     """
-    return tf.reduce_mean(tf.math.squared_difference(instance_norm(features), instance_norm(of_translation)))
+    return tf.reduce_mean(tf.math.squared_difference(INSTANCE(features), INSTANCE(of_translation)))

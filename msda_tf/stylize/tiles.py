@@ -2,16 +2,15 @@
 
 Tiles of a network with instance norm do not fit together: each is normalised by its own contents, so that a tile of sky
 comes out otherwise than the same sky beside a house. Blending hides the edges of such tiles, but not that they differ.
-Here all tiles of a frame are normalised by the same moments, those of the whole frame, so that every pixel is what any
-tile around it would give, and there is nothing to blend:
 
-1. Every tile is encoded and decoded, normalised by itself, and the moments of each layer are pooled over the frame.
-2. The same, normalised by the pooled moments: the layers' inputs, and so their moments, come closer to the whole's.
-3. Every tile is translated with the moments so found. Of each tile only the pixels are kept that its edges, where it
-   lacks its surroundings, do not reach.
+Here all tiles go through the network together, one stage after the other, a stage ending where a normalisation begins.
+The mean and variance by which they are normalised are pooled over all of them: those of the whole frame. Of each tile
+only the pixels are kept that its edges, where it lacks its surroundings, do not reach. The tiles then make up the very
+picture that the whole frame would have given, and there is nothing to blend. Between stages tiles wait in the
+computer's memory, so that a GPU holds one at a time.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,11 +18,7 @@ import tensorflow as tf
 
 from msda_tf.models.unit import Unit
 from msda_tf.models.unit_autoencoder import STRIDE
-from msda_tf.models.unit_layers import Moments, own_moments
 from msda_tf.stylize.images import to_network, to_picture
-
-ROUNDS = 2
-"""How often moments are pooled before tiles are translated."""
 
 
 def margin(blocks: int) -> int:
@@ -77,15 +72,14 @@ class Translator:
     """
 
     def __init__(self, unit: Unit, *, blocks: int, source: str = "a", target: str = "b", tile: int = 0):
-        self.unit, self.blocks, self.source, self.target, self.tile = unit, blocks, source, target, tile
-        images = tf.TensorSpec([1, None, None, 3], tf.uint8)
-        self._whole = tf.function(
-            lambda tile: to_picture(self._translated(tile, own_moments)), input_signature=[images]
-        )
-        self._measured = tf.function(self._measure, reduce_retracing=True)
-        self._final = tf.function(
-            lambda tile, pooled: to_picture(self._translated(tile, fixed(pooled))), reduce_retracing=True
-        )
+        self.blocks, self.tile = blocks, tile
+        self._stages = unit.translation(source, target)
+
+        @tf.function(input_signature=[tf.TensorSpec([1, None, None, 3], tf.uint8)])
+        def whole(frames):
+            return to_picture(unit.decode(target, unit.encode(source, to_network(frames))))
+
+        self._whole = whole
 
     def __call__(self, frame: np.ndarray) -> np.ndarray:
         """Translates uint8 `[H, W, 3]` of any size to uint8 `[H, W, 3]`."""
@@ -100,78 +94,51 @@ class Translator:
         return result[:height, :width]
 
     def _in_tiles(self, frame):
-        layout = list(self._layout(frame.shape))
-        pooled: tuple = ()
-        for _ in range(ROUNDS):
-            measured = [
-                # As a tensor: TensorFlow would trace the network again for every other Python number.
-                self._measured(cut(frame, rows, columns), tf.constant(kept(rows, columns)), pooled)
-                for rows, columns in layout
-            ]
-            pooled = pool(measured)
+        edge = margin(self.blocks)
+        layout = [
+            (rows, columns)
+            for rows in spans(frame.shape[0], tile=self.tile, margin=edge)
+            for columns in spans(frame.shape[1], tile=self.tile, margin=edge)
+        ]
+        states = [
+            (None, to_network(frame[None, rows.start : rows.stop, columns.start : columns.stop]))
+            for rows, columns in layout
+        ]
+        norm = moments = None
+        for stage in self._stages:
+            measured = []
+            for number, ((rows, columns), (kept, y)) in enumerate(zip(layout, states, strict=True)):
+                kept, y = stage(kept, norm(y, moments) if norm else y)
+                if stage.norm:
+                    measured.append(_moments(y, rows, columns, stage.norm.axes))
+                with tf.device("CPU"):
+                    states[number] = (None if kept is None else tf.identity(kept), tf.identity(y))
+            norm, moments = stage.norm, pool(measured) if measured else None
         result = np.empty_like(frame)
-        for rows, columns in layout:
-            tile = self._final(cut(frame, rows, columns), pooled)[0].numpy()
-            top, left, bottom, right = kept(rows, columns)
-            result[rows.keep_from : rows.keep_to, columns.keep_from : columns.keep_to] = tile[top:bottom, left:right]
+        for (rows, columns), (_, y) in zip(layout, states, strict=True):
+            inside = y[0, _kept(rows, 1), _kept(columns, 1)]
+            result[rows.keep_from : rows.keep_to, columns.keep_from : columns.keep_to] = to_picture(inside)
         return result
 
-    def _layout(self, shape) -> Iterator[tuple[Span, Span]]:
-        edge = margin(self.blocks)
-        for rows in spans(shape[0], tile=self.tile, margin=edge):
-            for columns in spans(shape[1], tile=self.tile, margin=edge):
-                yield rows, columns
 
-    def _translated(self, tile, moments: Moments):
-        codes = self.unit.encode(self.source, to_network(tile), moments)
-        return self.unit.decode(self.target, codes, moments)
-
-    def _measure(self, tile, part, pooled):
-        """(mean, variance, pixels) of the kept part of every normalised layer."""
-        found = []
-        inner = fixed(pooled) if pooled else own_moments
-
-        def moments(x, axes):
-            scale = tf.shape(tile)[1] // tf.shape(x)[1]
-            top, left, bottom, right = tf.unstack(part // scale)
-            piece = x[:, top:bottom, left:right]
-            found.append((*tf.nn.moments(piece, axes, keepdims=True), tf.size(piece[..., 0])))
-            return inner(x, axes)
-
-        self._translated(tile, moments)
-        return found
+def _kept(span: Span, scale: int) -> slice:
+    """What a tile keeps along an axis, counted from its own start, in maps smaller by a scale."""
+    return slice((span.keep_from - span.start) // scale, (span.keep_to - span.start) // scale)
 
 
-def cut(frame: np.ndarray, rows: Span, columns: Span) -> tf.Tensor:
-    """What a tile reads of a frame `[H, W, 3]`: uint8 `[1, h, w, 3]`."""
-    return tf.constant(frame[None, rows.start : rows.stop, columns.start : columns.stop])
+def _moments(y, rows, columns, axes):
+    """(mean, variance, pixels) of the kept part of a tile's map `[1, h, w, C]`."""
+    scale = (rows.stop - rows.start) // y.shape[1]
+    piece = tf.cast(y[:, _kept(rows, scale), _kept(columns, scale)], tf.float32)
+    return *tf.nn.moments(piece, axes, keepdims=True), piece.shape[1] * piece.shape[2]
 
 
-def kept(rows: Span, columns: Span) -> tuple[int, int, int, int]:
-    """(top, left, bottom, right) of what a tile keeps, counted from its own corner."""
-    return (
-        rows.keep_from - rows.start,
-        columns.keep_from - columns.start,
-        rows.keep_to - rows.start,
-        columns.keep_to - columns.start,
+def pool(measured: Sequence[tuple]) -> tuple[tf.Tensor, tf.Tensor]:
+    """(mean, variance) over all tiles, float32, from (mean, variance, number of pixels) of each."""
+    means, variances, counts = (
+        np.stack([np.asarray(values[index], np.float64) for values in measured]) for index in range(3)
     )
-
-
-def fixed(pooled: Sequence[tuple]) -> Moments:
-    """Moments as `pool` gave them, one after the other, whatever is to be normalised."""
-    remaining = iter(pooled)
-    return lambda x, axes: next(remaining)
-
-
-def pool(measured: Sequence[Sequence[tuple]]) -> tuple:
-    """(mean, variance) of each layer over all tiles, float32, from those of each tile and its number of pixels."""
-    pooled = []
-    for layer in zip(*measured, strict=True):
-        means, variances, counts = (
-            np.stack([np.asarray(values[index], np.float64) for values in layer]) for index in range(3)
-        )
-        weights = (counts / counts.sum()).reshape(-1, *[1] * (means.ndim - 1))
-        mean = (weights * means).sum(0)
-        variance = (weights * (variances + means**2)).sum(0) - mean**2
-        pooled.append((tf.constant(mean, tf.float32), tf.constant(variance.clip(0), tf.float32)))
-    return tuple(pooled)
+    weights = (counts / counts.sum()).reshape(-1, *[1] * (means.ndim - 1))
+    mean = (weights * means).sum(0)
+    variance = (weights * (variances + means**2)).sum(0) - mean**2
+    return tf.constant(mean, tf.float32), tf.constant(variance.clip(0), tf.float32)

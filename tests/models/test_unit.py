@@ -9,7 +9,7 @@ from seeded import seeded
 from msda_tf.models.unit import Unit
 from msda_tf.models.unit_autoencoder import UnitDecoder, UnitEncoder
 from msda_tf.models.unit_discriminator import UnitDiscriminator, halved
-from msda_tf.models.unit_layers import ReflectConv, ResidualBlock, SampleNorm, instance_norm
+from msda_tf.models.unit_layers import INSTANCE, SAMPLE, ChannelScale, ReflectConv, ResidualBlock, plain
 
 
 def fill(layer, name="layer"):
@@ -50,7 +50,7 @@ def test_convolution_against_loops(size, stride):
 
 def test_instance_norm_by_hand():
     x = seeded("x", (2, 5, 7, 3)) * 3 + 10
-    y = instance_norm(tf.constant(x)).numpy()
+    y = INSTANCE(tf.constant(x)).numpy()
     for image in range(2):
         for channel in range(3):
             plane = x[image, :, :, channel].astype(np.float64)
@@ -58,8 +58,8 @@ def test_instance_norm_by_hand():
             np.testing.assert_allclose(y[image, :, :, channel], expected, atol=1e-5)
 
 
-def test_sample_norm_by_hand():
-    layer = SampleNorm()
+def test_sample_norm_and_scale_by_hand():
+    layer = ChannelScale()
     layer.build((None, None, None, 3))
     gamma = layer.gamma.numpy()
     assert gamma.min() >= 0 and gamma.max() <= 1 and not layer.beta.numpy().any()
@@ -68,17 +68,21 @@ def test_sample_norm_by_hand():
     wide = x.astype(np.float64)
     expected = np.stack([(image - image.mean()) / (image.std() + 1e-5) for image in wide])
     expected = expected * layer.gamma.numpy() + layer.beta.numpy()
-    assert relative_error(layer(x), expected) < 1e-6
+    assert relative_error(layer(SAMPLE(tf.constant(x))), expected) < 1e-6
 
 
 def test_sample_norm_of_one_value_has_finite_slopes():
-    layer = SampleNorm()
-    layer.build((None, None, None, 3))
     x = tf.ones([1, 4, 4, 3])
     with tf.GradientTape() as tape:
         tape.watch(x)
-        y = layer(x)
+        y = SAMPLE(x)
     assert np.isfinite(y).all() and np.isfinite(tape.gradient(y, x)).all()
+
+
+def test_moments_can_be_given():
+    x = seeded("x", (1, 5, 7, 3))
+    mean, variance = np.full((1, 1, 1, 3), 2.0, np.float32), np.full((1, 1, 1, 3), 9.0, np.float32)
+    np.testing.assert_allclose(INSTANCE(tf.constant(x), (mean, variance)), (x - 2) / 3, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [(8, 12), (9, 13), (7, 6)])
@@ -99,7 +103,10 @@ def test_residual_block_adds():
     x = seeded("x", (1, 8, 8, 4))
     for conv in (block.first, block.second):
         conv.kernel.assign(np.zeros(conv.kernel.shape))
-    np.testing.assert_array_equal(block(x), x)
+    stages = block.stages(plain)
+    kept, y = stages[0](None, tf.constant(x))
+    kept, y = stages[1](kept, stages[0].norm(y))
+    np.testing.assert_array_equal(kept + stages[1].norm(y), x)
 
 
 def count(layer):

@@ -1,0 +1,139 @@
+"""Does UNIT move images towards the target, and does a network trained on them segment the target better?
+
+    python benchmarks/stylize.py FOLDER                       # everything, on generated data: about an hour on 2 cores
+    python benchmarks/stylize.py FOLDER --seeds 1 --source synthia
+
+Prepares the miniature data sets, trains UNIT (preset miniature), writes the stylised copy of the source, trains the
+tiny segmentation network without adaptation on the raw and on the stylised source, and prints
+
+- mean and standard deviation of each colour channel, raw, stylised and target, over the training images,
+- Frechet distances to the target, on features of a fixed random network (no FID), and between the target's two halves,
+- mIoU (19 classes, absent ones count 0) of both kinds of networks on the target's test images, and on the raw and the
+  stylised source's first frames, on which they were trained: there labels would no longer fit images if these moved.
+
+Everything is kept in FOLDER; started again, it goes on where it stopped.
+"""
+
+import argparse
+import dataclasses
+import json
+import pathlib
+import statistics
+
+import numpy as np
+import tensorflow as tf
+
+from msda_tf import trained
+from msda_tf.cli.main import main as msda_tf
+from msda_tf.data import manifest as manifests
+from msda_tf.data import pipeline
+from msda_tf.evaluation import confusion, protocol
+from msda_tf.inference import Inference
+from msda_tf.stylize.frechet import frechet_distance, random_features
+from msda_tf.stylize.grid import grid
+
+TARGET = "cityscapes"
+
+
+def training_images(manifest, limit=None):
+    """uint8 `[N, H, W, 3]`: the training split in file order."""
+    examples = pipeline.evaluation_images(manifest, manifest.training_split, limit=limit)
+    return np.stack([example["image"].numpy() for example in examples])
+
+
+def looks(sets: dict[str, np.ndarray]) -> None:
+    """Prints means, deviations and distances of the images of each set; the last is the target."""
+    names = list(sets)
+    features = {name: random_features(images) for name, images in sets.items()}
+    half = len(features[names[-1]]) // 2
+    print("\n| images | mean R, G, B | deviation R, G, B | Frechet distance to the target |\n|---|---|---|---|")
+    for name, images in sets.items():
+        if name == names[-1]:
+            distance = frechet_distance(features[name][:half], features[name][half:])
+            shown = f"{distance:.3f} (its two halves)"
+        else:
+            shown = f"{frechet_distance(features[name], features[names[-1]]):.3f}"
+        pixels = images.reshape(-1, 3).astype(np.float64)
+        mean, deviation = ((", ".join(f"{v:.1f}" for v in row)) for row in (pixels.mean(0), pixels.std(0)))
+        print(f"| {name} | {mean} | {deviation} | {shown} |")
+
+
+def miou(run: pathlib.Path, manifest, limit) -> float:
+    """Of a run's network on a data set's evaluation split, with that data set's own mean."""
+    networks = trained.load([run])
+    members = [dataclasses.replace(member, mean=manifest.mean_rgb) for member in networks.inference.members]
+    inference = Inference(members, rule=networks.inference.rule, merge_at=networks.inference.merge_at)
+    segment = tf.function(inference.segment, reduce_retracing=True)
+    total = 0
+    for example in pipeline.evaluation_images(manifest, manifest.evaluation_split, limit=limit):
+        label = example["label"].numpy()
+        prediction = segment(example["image"][None])[0].numpy()
+        total = total + confusion.confusion_matrix(label, prediction, classes=len(manifest.classes), name="image")
+    return protocol.score(total, manifest.classes).miou_all
+
+
+def save_grid(path: pathlib.Path, raw, stylised, target, rows=4) -> None:
+    """A picture of frames, what became of them, and frames of the target."""
+    from PIL import Image
+
+    chosen = [[images[i * len(images) // rows] for images in (raw, stylised, target)] for i in range(rows)]
+    width = min(image.shape[1] for image in chosen[0])
+    cut = [[image[:, :width] for image in row] for row in chosen]
+    Image.fromarray(grid(cut, ("source", "stylised", "target"))).quantize(256).save(path, optimize=True)
+    print(f"\npictures: {path}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--source", default="gta5", choices=("gta5", "synthia"))
+    parser.add_argument("--frames", type=int, default=120, help="training frames of each data set")
+    parser.add_argument("--test-frames", type=int, default=40)
+    parser.add_argument("--steps", type=int, default=300, help="of each segmentation network")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--unit", type=pathlib.Path, help="use this stylize run, at whatever step it is")
+    options = parser.parse_args()
+    folder, source, stylised = options.folder, options.source, f"{options.source}_as_{TARGET}"
+    data, unit = folder / "data", options.unit or folder / f"unit-{source}"
+    frames = ["--train-frames", options.frames, "--test-frames", options.test_frames]
+    steps = [["prepare", "--dataset", "miniature", "--output", data, *frames]]
+    if options.unit is None:
+        domains = ["--source", source, "--target", TARGET, "--data", data]
+        steps.append(["stylize", "train", *domains, "--preset", "miniature", "--run", unit])
+    steps.append(["stylize", "apply", "--run", unit, "--name", stylised, "--data", data])
+    for seed in range(options.seeds):
+        for kind, name in (("raw", source), ("stylised", stylised)):
+            training = ["--target", TARGET, "--sources", name, "--no-adapt", "--preset", "tiny", "--data", data]
+            lengths = ["--steps", options.steps, "--seed", seed, "--set", "evaluate_every=0"]
+            steps.append(["train", *training, *lengths, "--run", folder / f"{kind}-{source}-{seed}"])
+    for step in steps:
+        print("\n$ msda-tf " + " ".join(map(str, step)), flush=True)
+        msda_tf([str(argument) for argument in step])
+
+    sets = {name: manifests.find(data, name) for name in (source, stylised, TARGET)}
+    pictures = {name: training_images(manifest) for name, manifest in sets.items()}
+    looks(pictures)
+    save_grid(folder / f"{stylised}.png", *pictures.values())
+    scores = {
+        kind: {
+            name: [
+                100 * miou(folder / f"{kind}-{source}-{seed}", manifest, options.test_frames)
+                for seed in range(options.seeds)
+            ]
+            for name, manifest in sets.items()
+        }
+        for kind in ("raw", "stylised")
+    }
+    print(f"\nmIoU in %, mean of {options.seeds} seeds (each in brackets)\n")
+    print(f"| trained on | tested on {TARGET} | on {source} | on {stylised} |\n|---|---|---|---|")
+    for kind, name in (("raw", source), ("stylised", stylised)):
+        cells = [
+            f"{statistics.mean(values):.2f} ({', '.join(f'{v:.2f}' for v in values)})"
+            for values in (scores[kind][tested] for tested in (TARGET, source, stylised))
+        ]
+        print(f"| {name} | {' | '.join(cells)} |")
+    (folder / f"{stylised}.json").write_text(json.dumps(scores, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
