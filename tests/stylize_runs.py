@@ -2,7 +2,7 @@
 
 from msda_tf.stylize import config as configuration
 
-TINY = {"channels": 2, "blocks": 1, "discriminator_channels": 2, "evaluate_images": 2, "preview_images": 2}
+TINY = {"crop": 64, "channels": 2, "blocks": 1, "discriminator_channels": 2, "evaluate_images": 2, "preview_images": 2}
 
 
 def config(data, **settings):
