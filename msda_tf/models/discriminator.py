@@ -41,21 +41,21 @@ class Discriminator(keras.layers.Layer):
         x = tf.cast(probabilities, self.compute_dtype)
         last = len(self.kernels) - 1
         for number, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True)):
-            x = _halve(x, tf.convert_to_tensor(kernel))
-            x = tf.nn.bias_add(x, tf.convert_to_tensor(bias))
+            x = _halve(x, tf.convert_to_tensor(kernel), tf.convert_to_tensor(bias))
             if number < last:
                 x = tf.nn.leaky_relu(x, alpha=0.2)
         return tf.cast(x, tf.float32)
 
 
-def _halve(x, kernel):
+def _halve(x, kernel, bias):
     """4x4 convolution of stride 2 with one pixel of zeros on every side: `[B, H, W, I]` to `[B, H // 2, W // 2, O]`.
 
     TensorFlow has fast gradients on CPUs only for its own kinds of padding. "SAME" starts at the same pixel, and where
     a side is odd gives one more output at its end.
     """
-    y = tf.nn.conv2d(x, kernel, 2, "SAME")
-    if all(side is not None and side % 2 == 0 for side in x.shape[1:3]):
-        return y
+    y = tf.nn.bias_add(tf.nn.conv2d(x, kernel, 2, "SAME"), bias)
+    if x.shape[1:3].is_fully_defined():
+        height, width = x.shape[1:3]
+        return y if height % 2 == width % 2 == 0 else y[:, : height // 2, : width // 2]
     height, width = tf.shape(x)[1], tf.shape(x)[2]
     return y[:, : height // 2, : width // 2]
