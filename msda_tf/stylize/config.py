@@ -31,6 +31,11 @@ class StylizeConfig:
     channels: int = knob(64, "of the first convolution of encoders and decoders, as UNIT", minimum=1)
     blocks: int = knob(4, "residual blocks of each encoder and decoder, as UNIT", minimum=0)
     discriminator_channels: int = knob(64, "of the discriminators' first convolution, as UNIT", minimum=1)
+    same_start: bool = knob(
+        False,
+        "start both autoencoders with the same weights; UNIT does not, and translations may come out shifted by a few "
+        "pixels, which no term but perceptual sees",
+    )
     # Losses
     gan_weight: float = knob(1.0, "of the adversarial terms, as UNIT", minimum=0)
     within_weight: float = knob(10.0, "of an image's reconstruction within its own domain (L1), as UNIT", minimum=0)

@@ -31,6 +31,11 @@ def build_unit(config: StylizeConfig, *, discriminators: bool = True) -> Unit:
             name="unit",
         )
         unit.create_variables()
+    if config.same_start:
+        for part in ("encoder", "decoder"):
+            a, b = (getattr(unit, f"{part}_{domain}").trainable_variables for domain in DOMAINS)
+            for ours, theirs in zip(a, b, strict=True):
+                theirs.assign(ours)
     return unit
 
 

@@ -12,7 +12,8 @@ from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.stylize import perceptual, train
 from msda_tf.stylize import run as runs
-from msda_tf.stylize.task import UnitTask
+from msda_tf.stylize.images import to_network
+from msda_tf.stylize.task import UnitTask, build_unit
 from msda_tf.training.checkpoints import Checkpoints
 from msda_tf.training.workers import local_strategy
 
@@ -74,6 +75,16 @@ def test_evaluation_shows_each_image_there_and_back(prepared_data):
     assert picture.dtype == np.uint8 and picture.shape[2] == 3
     again = task.evaluate()
     assert again.scalars == evaluation.scalars  # the same images, and no noise
+
+
+def test_the_same_start_makes_translating_reconstructing(prepared_data):
+    """And otherwise the two autoencoders start apart."""
+    picture = next(make_task(stylize_runs.config(prepared_data)).batches(0))["a"]
+    for same in (True, False):
+        unit = build_unit(stylize_runs.config(prepared_data, same_start=same))
+        code = unit.encode("a", to_network(picture))
+        np.testing.assert_equal(np.array_equal(unit.encode("b", to_network(picture)), code), same)
+        np.testing.assert_equal(np.array_equal(unit.decode("a", code), unit.decode("b", code)), same)
 
 
 def test_learning_rate_halves(prepared_data):
