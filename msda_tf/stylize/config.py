@@ -81,6 +81,7 @@ PRESETS: dict[str, dict] = {
         "channels": 16,
         "blocks": 3,
         "discriminator_channels": 16,
+        "same_start": True,
         "perceptual_weight": 0.0,
         "steps": 4000,
         "learning_rate": 7e-4,
