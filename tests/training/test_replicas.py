@@ -24,5 +24,7 @@ def test_one_and_two_devices_compute_the_same():
     for step, (first, second) in enumerate(zip(one["losses"], two["losses"], strict=True)):
         assert first.keys() == second.keys()
         for name, value in first.items():
-            np.testing.assert_allclose(second[name], value, rtol=1e-5, err_msg=f"{name}, step {step}")
+            # Adam's first steps are signs, and turn the rounding of a gradient near zero into whole steps.
+            tolerance = 1e-5 if step == 0 else 1e-4
+            np.testing.assert_allclose(second[name], value, rtol=tolerance, err_msg=f"{name}, step {step}")
     np.testing.assert_allclose(two["weights"], one["weights"], rtol=1e-4)
