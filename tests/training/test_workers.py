@@ -115,7 +115,9 @@ def test_two_processes_equal_one_and_survive_a_kill(settings, tmp_path):
     for step, row in expected.items():
         assert len(row) == 6
         for name, value in row.items():
-            assert found[step][name] == pytest.approx(value, rel=1e-5), (step, name)
+            # Adam's first steps are signs, and turn the rounding of a gradient near zero into whole steps.
+            tolerance = 1e-5 if step == 2 else 1e-4
+            assert found[step][name] == pytest.approx(value, rel=tolerance), (step, name)
 
     directory = tmp_path / "killed"
     with Pair(settings, directory) as pair:
