@@ -116,7 +116,7 @@ def test_two_processes_equal_one_and_survive_a_kill(settings, tmp_path):
         assert len(row) == 6
         for name, value in row.items():
             # Adam's first steps are signs, and turn the rounding of a gradient near zero into whole steps: two
-            # processes part from one by more with every step, though their own sums, below, are the same bits every time.
+            # processes part from one by more with every step, though their own sums, below, are always the same bits.
             tolerance = 1e-5 if step == 2 else 1e-2
             assert found[step][name] == pytest.approx(value, rel=tolerance), (step, name)
 
