@@ -12,11 +12,9 @@ from msda_tf.evaluation.protocol import SUBSET_RULES, subset
 
 @click.command(context_settings={"max_content_width": 110})
 @options.runs
-@click.option(
-    "--data", type=click.Path(path_type=pathlib.Path), help="Folder that prepare wrote.  [default: the run's]"
-)
-@click.option("--split", help="Split of the target.  [default: its test split]")
-@click.option("--limit", type=click.IntRange(1), help="Score at most this many images, spread over the split.")
+@options.data
+@options.split
+@options.limit
 @click.option(
     "--merge",
     type=click.Choice([*options.MERGE_RULES, "all"]),

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from msda_tf import files
 from msda_tf.cli.progress import counting
+from msda_tf.cli.train import TrainingProgress, given_settings
 from msda_tf.data import manifest as manifests
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.experiment import jobs as planning
@@ -57,7 +58,7 @@ def command(grid, targets, scales, seeds, data, output, settings, dry_run):
         targets=dict.fromkeys(targets) or planning.TARGETS,
         scales=tuple(dict.fromkeys(scales)),
         seeds=seeds,
-        settings=_parsed(settings),
+        settings=given_settings(settings, {}),
     )
     planning.check(jobs)
     if dry_run:
@@ -82,16 +83,6 @@ def command(grid, targets, scales, seeds, data, output, settings, dry_run):
     if failures:
         names = "; ".join(failures)
         raise MsdaError(f"{len(failures)} of {len(jobs)} runs failed ({names}): the same command tries them again")
-
-
-def _parsed(settings: tuple[str, ...]) -> dict[str, str]:
-    parsed = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise UsageError(f"--set {setting!r}: expected KEY=VALUE, such as --set steps=1000")
-        parsed[key.strip()] = value.strip()
-    return parsed
 
 
 def _list(jobs) -> None:
@@ -129,22 +120,20 @@ class _Shown:
 
     @contextlib.contextmanager
     def __call__(self, job, progress):
-        from msda_tf.cli.train import TrainingProgress
-
         left = "" if progress.seconds_left is None else f", about {_duration(progress.seconds_left)} left"
         self._console.print(
             f"\nRun {progress.number} of {progress.count}{left}: {job.name}", style="bold", highlight=False
         )
         with contextlib.ExitStack() as scoring, TrainingProgress(self._console) as training:
+            show = None
 
             def scored(done, count):
-                if self._console.is_terminal:
-                    show(done, count)
-
-            def show(done, count):
                 nonlocal show
-                training.__exit__()  # A console has room for one live display.
-                show = scoring.enter_context(counting(self._console, "scoring"))
+                if not self._console.is_terminal:
+                    return
+                if show is None:
+                    training.__exit__()  # A console has room for one live display.
+                    show = scoring.enter_context(counting(self._console, "scoring"))
                 show(done, count)
 
             yield (

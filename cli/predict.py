@@ -20,7 +20,7 @@ from msda_tf.results import DEFAULT_KINDS, KINDS
     type=click.Path(path_type=pathlib.Path),
     help="Image (PNG or JPEG), folder of images with sub-folders, or video.",
 )
-@click.option("--output", required=True, type=click.Path(path_type=pathlib.Path), help="Folder to write to.")
+@options.results
 @click.option(
     "--outputs",
     "kinds",

@@ -5,6 +5,8 @@ import pathlib
 import click
 from rich.console import Console
 
+from msda_tf import images
+from msda_tf.cli import options
 from msda_tf.cli.progress import counting
 from msda_tf.errors import MsdaError, UsageError
 
@@ -20,7 +22,7 @@ from msda_tf.errors import MsdaError, UsageError
     type=click.Path(path_type=pathlib.Path),
     help="Image (PNG or JPEG), or folder of images, with sub-folders.",
 )
-@click.option("--output", required=True, type=click.Path(path_type=pathlib.Path), help="Folder to write to.")
+@options.results
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True, help="Seconds.")
 @click.option(
     "--retries",
@@ -41,10 +43,7 @@ def command(url, address, model, source, output, timeout, retries):
     """
     if (url is None) == (address is None):
         raise UsageError("name the server by either --url (REST) or --grpc")
-    if output.exists() and not output.is_dir():
-        raise UsageError(f"{output} is a file: name a folder with --output")
-    if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
-        raise UsageError(f"{output} lies in the input folder {source}: choose an --output outside it")
+    images.check_output(source, output)
     from msda_tf.serving import query
 
     if url is not None:

@@ -26,11 +26,9 @@ from msda_tf.errors import UsageError
     show_default=True,
     help="Images that Max Merge improves most over S-All, and as many that it damages most.",
 )
-@click.option(
-    "--data", type=click.Path(path_type=pathlib.Path), help="Folder that prepare wrote.  [default: the run's]"
-)
-@click.option("--split", help="Split of the target.  [default: its test split]")
-@click.option("--limit", type=click.IntRange(1), help="Score at most this many images, spread over the split.")
+@options.data
+@options.split
+@options.limit
 @options.merge
 @options.select
 def command(directories, output, **others):

@@ -72,7 +72,7 @@ def predict(
     if is_video and (for_submission or resume):
         raise UsageError(f"{source} is a video, which has neither a submission nor anything to resume: leave that out")
     found = [] if is_video else images.find(source)
-    _check_output(source, output)
+    images.check_output(source, output)
     if for_submission:
         paths = {image: {results.LABEL_IDS: output / name} for image, name in submission.names(found).items()}
     else:
@@ -123,13 +123,3 @@ def segment_function(inference: Inference, *, confidence: bool = False, size: tu
         return {"labels": inference.segment(images, size)}
 
     return tf.function(segment, input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)], autograph=False)
-
-
-def _check_output(source: pathlib.Path, output: pathlib.Path) -> None:
-    if output.exists() and not output.is_dir():
-        raise UsageError(f"{output} is a file: name a folder with --output")
-    if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
-        raise UsageError(
-            f"{output} lies in the input folder {source}: the next run would take results for images; choose an "
-            "--output outside it"
-        )
