@@ -12,10 +12,10 @@ from typing import BinaryIO
 
 from PIL import Image
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+from msda_tf.images import JPEG_SIGNATURE, PNG_SIGNATURE
+
 _PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 _PNG_COLORS = {0: "grey", 2: "rgb", 3: "palette", 4: "grey+alpha", 6: "rgba"}
-_JPEG_SIGNATURE = b"\xff\xd8\xff"
 _JPEG_COLORS = {"L": "grey", "RGB": "rgb", "CMYK": "cmyk"}
 FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg"}
 """File name ending (lower case) -> format."""
@@ -54,14 +54,14 @@ def parse(data: bytes) -> Header:
     """The header of an image file from its content (of a PNG, the first 26 bytes do). Raises BadFrame."""
     if not data:
         raise BadFrame("empty file (0 bytes)")
-    if data.startswith(_PNG_SIGNATURE):
+    if data.startswith(PNG_SIGNATURE):
         if len(data) < 26 or data[12:16] != b"IHDR":
             raise BadFrame("truncated PNG: no header")
         width, height, bits, color = struct.unpack(">IIBB", data[16:26])
         if not (width and height and color in _PNG_COLORS):
             raise BadFrame("damaged PNG: impossible header")
         return Header("png", height, width, bits, _PNG_COLORS[color])
-    if data.startswith(_JPEG_SIGNATURE):
+    if data.startswith(JPEG_SIGNATURE):
         return _parse_jpeg(io.BytesIO(data))
     raise BadFrame("neither a PNG nor a JPEG file, whatever its name says")
 
@@ -90,7 +90,7 @@ def read(path: pathlib.Path) -> Header:
     try:
         with open(path, "rb") as file:
             data = file.read(26)
-            if data.startswith(_JPEG_SIGNATURE):
+            if data.startswith(JPEG_SIGNATURE):
                 file.seek(0)
                 header = _parse_jpeg(file)
             else:
@@ -110,7 +110,7 @@ def check_png(data: bytes) -> None:
 
     Chunks that decoders may skip (a small first letter: texts, times) are not looked into, as decoders do not either.
     """
-    position = len(_PNG_SIGNATURE)
+    position = len(PNG_SIGNATURE)
     while position + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, position)
         end = position + 12 + length

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 ENDINGS = (".png", ".jpg", ".jpeg")
 
+PNG_SIGNATURE, JPEG_SIGNATURE = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+"""What the content of a file begins with."""
+
 
 def find(source: pathlib.Path) -> list[pathlib.PurePath]:
     """The PNG and JPEG files below a folder, relative to it and sorted; or the one file itself, relative to its folder.
@@ -29,6 +32,17 @@ def find(source: pathlib.Path) -> list[pathlib.PurePath]:
     if not images:
         raise UsageError(f"{source} holds no image: expected {', '.join(ENDINGS)} files, in sub-folders or not")
     return images
+
+
+def check_output(source: pathlib.Path, output: pathlib.Path) -> None:
+    """Raises UsageError if results of an image or folder `source` cannot go to the folder `output`."""
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"{output} is a file: name a folder with --output")
+    if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
+        raise UsageError(
+            f"{output} lies in the input folder {source}: the next run would take results for images; choose an "
+            "--output outside it"
+        )
 
 
 def result_names(images: list[pathlib.PurePath]) -> dict[pathlib.PurePath, pathlib.PurePath]:
@@ -70,7 +84,7 @@ def read(path: pathlib.Path) -> "tf.Tensor":
         raise MsdaError(f"{path} cannot be read: {error.strerror}") from None
     if not data:
         raise MsdaError(f"{path} is empty (0 bytes)")
-    if not data.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):
+    if not data.startswith((PNG_SIGNATURE, JPEG_SIGNATURE)):
         raise MsdaError(f"{path} is no image: expected the content of a PNG or JPEG file")
     try:
         return decode_image(tf.constant(data))

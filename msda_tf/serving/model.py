@@ -5,11 +5,10 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from msda_tf.data.transforms import decode_image
+from msda_tf.images import JPEG_SIGNATURE, PNG_SIGNATURE
 from msda_tf.inference import Inference
 from msda_tf.labels import ClassList
 from msda_tf.serving import compress
-
-PNG_SIGNATURE, JPEG_SIGNATURE = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 
 _LEAST_SIDE = 64
 
