@@ -16,8 +16,7 @@ from msda_tf.data.manifest import Manifest
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.evaluation import confusion, metrics, pictures, protocol, tables
 from msda_tf.evaluation.merge import RULES
-from msda_tf.evaluation.metrics import Metrics
-from msda_tf.inference import MAX_MERGE
+from msda_tf.evaluation.metrics import MAX_MERGE, Metrics
 from msda_tf.stream import batches
 from msda_tf.trained import Trained
 

@@ -7,11 +7,9 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from msda_tf.evaluation import merge
+from msda_tf.evaluation.metrics import MAX_MERGE
 from msda_tf.models.resize import upsample
 from msda_tf.models.segmenter import MultiSourceSegmenter
-
-MAX_MERGE = "Max Merge"
-"""The name of the merged map in every table and file."""
 
 
 @dataclass(frozen=True)

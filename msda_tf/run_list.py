@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from msda_tf import runs
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.evaluation import metrics
-from msda_tf.evaluation.protocol import score
-from msda_tf.labels import ClassList
+from msda_tf.evaluation.metrics import MAX_MERGE
 from msda_tf.runs import NetworkPlan, Run
 from msda_tf.training import checkpoint_files
-
-MAX_MERGE = "Max Merge"
 
 
 @dataclass(frozen=True)
@@ -99,8 +96,6 @@ def _evaluated(run: Run) -> tuple[float, str] | None:
     branch = MAX_MERGE if MAX_MERGE in found.matrices else next(iter(found.matrices), None)
     if branch is None:
         return None
-    names = found.class_names
-    classes = ClassList(names=names, colors=((0, 0, 0),) * len(names))
     networks = found.made_from.get("networks", [])
     notes = [f"{branch}, {found.images} images of {found.split}"]
     if len({entry["network"].split("/")[0] for entry in networks}) > 1:
@@ -109,7 +104,7 @@ def _evaluated(run: Run) -> tuple[float, str] | None:
         notes.append(f"at step {min(entry['step'] for entry in networks)}")
     if any(entry["selected_on_target_labels"] for entry in networks):
         notes.append("selected on the target's labels")
-    return score(found.matrices[branch], classes).miou_all, "; ".join(notes)
+    return found.scores(branch).miou_all, "; ".join(notes)
 
 
 def _while_training(run: Run) -> tuple[float, str] | None:

@@ -23,10 +23,13 @@ import numpy as np
 
 from msda_tf import files
 from msda_tf.errors import MsdaError
-from msda_tf.evaluation.protocol import score
+from msda_tf.evaluation.protocol import Scores, score
 from msda_tf.labels import ClassList
 
 FILE_NAME = "metrics.json"
+
+MAX_MERGE = "Max Merge"
+"""The name of the merged map in every table and file."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +52,17 @@ class Metrics:
     matrices: dict[str, np.ndarray]
     made_from: dict = field(default_factory=dict)
 
+    def scores(self, branch: str) -> Scores:
+        """A branch's scores over all classes."""
+        names = self.class_names
+        return score(self.matrices[branch], ClassList(names=names, colors=((0, 0, 0),) * len(names)))
+
 
 def to_json(metrics: Metrics) -> dict:
     """JSON-ready dictionaries in the form above."""
-    names = metrics.class_names
-    classes = ClassList(names=names, colors=((0, 0, 0),) * len(names))
     branches = {}
     for branch, matrix in metrics.matrices.items():
-        scores = score(matrix, classes)
+        scores = metrics.scores(branch)
         branches[branch] = {
             "miou_19": scores.miou_all,
             "miou_present": scores.miou_present,

@@ -4,7 +4,7 @@ Branches are columns (No Adapt, S1, S2, ..., S-All, Max Merge: in the order give
 a terminal. The best value of each row is marked, ties included.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,32 +89,54 @@ def class_iou_table(matrices: Mapping[str, np.ndarray], classes: ClassList, *, t
 
 
 def show(grid: Grid, console: Console) -> None:
-    """Prints a framed table where it fits the terminal, plain text elsewhere: rich would cut numbers short."""
-    table = to_rich(grid)
+    """Prints a framed table where it fits the terminal, plain text elsewhere."""
+    show_fitting(to_rich(grid), to_text(grid), console)
+
+
+def show_fitting(table: Table, text: str, console: Console) -> None:
+    """Prints a framed table where it fits the terminal, its plain text elsewhere: rich would cut numbers short."""
     needed = console.measure(table, options=console.options.update(max_width=10_000)).maximum
     if console.is_terminal and needed <= console.width:
         console.print(table)
     else:
-        console.print(to_text(grid), markup=False, highlight=False, soft_wrap=True)
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def framed(title: str, notes: Sequence[str]) -> Table:
+    """An empty framed table with its title above and notes below."""
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        caption="\n".join(notes),
+        caption_justify="left",
+        caption_style="dim",
+    )
+
+
+def aligned(title: str, lines: Sequence[Sequence[str]], notes: Sequence[str], *, left: int) -> str:
+    """Plain text of cells; the first of the lines is the header, the first `left` columns are names."""
+    widths = [max(len(line[index]) for line in lines) for index in range(len(lines[0]))]
+    body = [
+        "  ".join(
+            cell.ljust(width) if index < left else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
+    return "\n".join([title, body[0], "-" * max(map(len, body)), *body[1:], *notes]) + "\n"
 
 
 def to_rich(grid: Grid) -> Table:
     """A framed table: the best value of each row is bold green and, for those without colours, has a star."""
-    table = Table(
-        title=grid.title,
-        title_justify="left",
-        title_style="bold",
-        caption="\n".join(grid.notes),
-        caption_justify="left",
-        caption_style="dim",
-    )
+    table = framed(grid.title, grid.notes)
     table.add_column("IoU in %", no_wrap=True)
     for column in grid.columns:
         table.add_column(column, justify="right", no_wrap=True)
     for name, values in grid.rows:
         cells = [
-            Text(f"{_cell(value)}*", style="bold green") if best else Text(f"{_cell(value)} ")
-            for value, best in zip(values, _best(values), strict=True)
+            Text(f"{_cell(value)}*", style="bold green") if marked else Text(f"{_cell(value)} ")
+            for value, marked in zip(values, best(values), strict=True)
         ]
         table.add_row(name, *cells)
     return table
@@ -124,15 +146,9 @@ def to_text(grid: Grid) -> str:
     """Plain aligned text; the best value of each row has a star."""
     lines = [["IoU in %", *(f"{column} " for column in grid.columns)]]
     for name, values in grid.rows:
-        marked = zip(values, _best(values), strict=True)
-        lines.append([name, *(_cell(value) + ("*" if best else " ") for value, best in marked)])
-    widths = [max(len(line[index]) for line in lines) for index in range(len(lines[0]))]
-    body = [
-        "  ".join(cell.rjust(width) if index else cell.ljust(width) for index, (cell, width) in enumerate(pairs))
-        for pairs in (list(zip(line, widths, strict=True)) for line in lines)
-    ]
-    rule = "-" * max(len(line.rstrip()) for line in body)
-    return "\n".join(line.rstrip() for line in [grid.title, body[0], rule, *body[1:], *grid.notes]) + "\n"
+        cells = zip(values, best(values), strict=True)
+        lines.append([name, *(_cell(value) + ("*" if marked else " ") for value, marked in cells)])
+    return aligned(grid.title, lines, grid.notes, left=1)
 
 
 def to_markdown(grid: Grid) -> str:
@@ -145,7 +161,8 @@ def to_markdown(grid: Grid) -> str:
     ]
     for name, values in grid.rows:
         cells = (
-            f"**{_cell(value)}**" if best else _cell(value) for value, best in zip(values, _best(values), strict=True)
+            f"**{_cell(value)}**" if marked else _cell(value)
+            for value, marked in zip(values, best(values), strict=True)
         )
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     notes = ["", *(f"{note}  " for note in grid.notes)] if grid.notes else []
@@ -160,8 +177,8 @@ def _cell(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def _best(values: tuple[float | None, ...]) -> list[bool]:
-    """Whether each value is the highest of its row as printed; none is where all are equal, 0 or alone."""
+def best(values: Sequence[float | None]) -> list[bool]:
+    """Whether each value, in percent, is the highest of its row as printed; none is where all are equal, 0 or alone."""
     printed = [None if value is None else round(value, 2) for value in values]
     known = {value for value in printed if value is not None}
     if len(known) < 2:

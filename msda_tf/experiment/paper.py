@@ -4,7 +4,9 @@ Source: Russo, Tommasi, Caputo, "Towards Multi-Source Adaptive Semantic Segmenta
 mean over 19 classes, an absent class counts 0. A figure that is not here is not known here; none is estimated.
 """
 
-NO_ADAPT, S1, S2, S_ALL, MAX_MERGE, UNIT = "No Adapt", "S1", "S2", "S-All", "Max Merge", "UNIT S1+S2"
+from msda_tf.evaluation.metrics import MAX_MERGE
+
+NO_ADAPT, S1, S2, S_ALL, UNIT = "No Adapt", "S1", "S2", "S-All", "UNIT S1+S2"
 
 _MAX_MERGE = {
     ("cityscapes", 1.0): 42.76,

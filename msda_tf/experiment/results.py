@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from msda_tf.errors import MsdaError
 from msda_tf.evaluation import metrics
-from msda_tf.evaluation.protocol import Scores, score
+from msda_tf.evaluation.protocol import Scores
 from msda_tf.experiment import jobs, paper
 from msda_tf.experiment.jobs import Job
-from msda_tf.labels import ClassList
 
 COLUMNS = ("No Adapt", "S1", "S2", "S-All", "Max Merge", "Oracle")
 UNIT_COLUMNS = ("UNIT S1", "UNIT S2", "UNIT S-All", "UNIT S1+S2", "UNIT Max Merge")
@@ -103,9 +102,8 @@ def _row(target: str, scale: float, group: list[Job]) -> Row:
         except MsdaError:  # removed this moment
             continue
         images = measured.images
-        classes = ClassList(measured.class_names, ((0, 0, 0),) * len(measured.class_names))
         for branch, column in job.columns.items():
-            columns.setdefault(column, {})[job.seed] = score(measured.matrices[branch], classes)
+            columns.setdefault(column, {})[job.seed] = measured.scores(branch)
     ordered = {name: columns[name] for name in (*COLUMNS, *UNIT_COLUMNS) if name in columns}
     figures = {} if any(job.kind == "oracle" for job in group) else paper.figures(target, scale)
     sources = next(job.config.sources for job in group if job.kind == "adapted")

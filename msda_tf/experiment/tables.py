@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from msda_tf.evaluation.tables import aligned, framed, show_fitting
 from msda_tf.experiment.results import COLUMNS, GAINS, PRESENT_RULE, UNIT_COLUMNS, Row, Spread
 
 
@@ -28,6 +29,7 @@ class TextTable:
 
 
 BEST = "*"
+_NAMES = 2  # columns that name a row
 
 
 def all_tables(rows: Sequence[Row], *, seeds: int) -> list[TextTable]:
@@ -122,46 +124,24 @@ def _percent(value: float | None, signed: bool = False) -> str:
 
 
 def show(table: TextTable, console: Console) -> None:
-    """Prints a framed table where it fits the terminal, plain text elsewhere: rich would cut numbers short."""
-    framed = _framed(table)
-    needed = console.measure(framed, options=console.options.update(max_width=10_000)).maximum
-    if console.is_terminal and needed <= console.width:
-        console.print(framed)
-    else:
-        console.print(to_text(table), markup=False, highlight=False, soft_wrap=True)
+    """Prints a framed table where it fits the terminal, plain text elsewhere."""
+    show_fitting(_framed(table), to_text(table), console)
 
 
 def _framed(table: TextTable) -> Table:
-    framed = Table(
-        title=table.title,
-        title_justify="left",
-        title_style="bold",
-        caption="\n".join(table.notes),
-        caption_justify="left",
-        caption_style="dim",
-    )
+    shown = framed(table.title, table.notes)
     for index, name in enumerate(table.header):
-        framed.add_column(name, justify="left" if index < 2 else "right", no_wrap=True)
+        shown.add_column(name, justify="left" if index < _NAMES else "right", no_wrap=True)
     for number, row in enumerate(table.rows):
         if row[0] and number:
-            framed.add_section()
-        framed.add_row(*(Text(c, style="bold green") if c.startswith(BEST) else Text(c) for c in row))
-    return framed
+            shown.add_section()
+        shown.add_row(*(Text(c, style="bold green") if c.startswith(BEST) else Text(c) for c in row))
+    return shown
 
 
 def to_text(table: TextTable) -> str:
     """Plain aligned text; the best of each row has a star."""
-    lines = [table.header, *table.rows]
-    widths = [max(len(line[index]) for line in lines) for index in range(len(table.header))]
-    body = [
-        "  ".join(
-            cell.ljust(width) if index < 2 else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    ]
-    rule = "-" * max(map(len, body))
-    return "\n".join([table.title, body[0], rule, *body[1:], *table.notes]) + "\n"
+    return aligned(table.title, [table.header, *table.rows], table.notes, left=_NAMES)
 
 
 def to_markdown(table: TextTable) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from msda_tf.errors import MsdaError
-from msda_tf.inference import MAX_MERGE
+from msda_tf.evaluation.metrics import MAX_MERGE
 from msda_tf.trained import Trained
 
 MOST_POINTS = 200

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from msda_tf import __version__, config, evaluate
 from msda_tf.evaluate import Evaluation
 from msda_tf.evaluation import protocol
-from msda_tf.inference import MAX_MERGE
+from msda_tf.evaluation.metrics import MAX_MERGE
 from msda_tf.report import charts, curves, encode, tables
 from msda_tf.report.curves import Curve
 from msda_tf.report.gallery import Gallery, pair

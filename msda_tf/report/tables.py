@@ -8,6 +8,7 @@ import numpy as np
 from msda_tf.evaluate import Evaluation
 from msda_tf.evaluation import protocol
 from msda_tf.evaluation.protocol import Scores
+from msda_tf.evaluation.tables import best
 from msda_tf.labels import CITYSCAPES_CLASSES, PROTOCOLS
 from msda_tf.trained import NO_ADAPT
 
@@ -19,9 +20,9 @@ def headline(scores: dict[str, Scores], better: str) -> str:
     compared = [f"{_points(own - each)} {_relation(own - each)} {name}" for name, each in _others(scores, better)]
     if compared:
         parts.append(", ".join(compared))
-    best = max(scores, key=lambda name: scores[name].miou_all)
-    if round(scores[best].miou_all, 4) > round(own, 4):
-        parts.append(f"the best column is {best} with {100 * scores[best].miou_all:.2f} %")
+    winner = max(scores, key=lambda name: scores[name].miou_all)
+    if round(scores[winner].miou_all, 4) > round(own, 4):
+        parts.append(f"the best column is {winner} with {100 * scores[winner].miou_all:.2f} %")
     return "; ".join(parts) + "."
 
 
@@ -64,7 +65,7 @@ def means(evaluation: Evaluation, scores: dict[str, Scores], better: str) -> Mea
         for count, why in (("16", "the classes that SYNTHIA has"), ("13", "those that AdaptSegNet scores for SYNTHIA")):
             rules.append((count, f"{why}, an absent one counts 0"))
             values.append([protocol.score(matrices[name], classes, PROTOCOLS[count]).miou_all for name in scores])
-    cells = zip(*(list(zip(each, _best(each), strict=True)) for each in values), strict=True)
+    cells = zip(*map(_marked, values), strict=True)
     bases = _others(scores, better)
     rows = []
     for (name, own), row in zip(scores.items(), cells, strict=True):
@@ -73,11 +74,9 @@ def means(evaluation: Evaluation, scores: dict[str, Scores], better: str) -> Mea
     return Means(rules, [name for name, _ in bases], rows)
 
 
-def _best(values: list[float | None]) -> list[bool]:
-    """Whether each value is the highest as printed; none is where all are equal."""
-    printed = [None if value is None else round(100 * value, 2) for value in values]
-    known = {value for value in printed if value is not None}
-    return [len(known) > 1 and value == max(known) for value in printed]
+def _marked(values: list[float | None]) -> list[tuple[float | None, bool]]:
+    """Each value of a row, and whether it is the best."""
+    return list(zip(values, best([None if value is None else 100 * value for value in values]), strict=True))
 
 
 def class_rows(evaluation: Evaluation, scores: dict[str, Scores], better: str, than: str | None) -> list[dict]:
@@ -93,7 +92,7 @@ def class_rows(evaluation: Evaluation, scores: dict[str, Scores], better: str, t
                 "name": name,
                 "color": "#{:02x}{:02x}{:02x}".format(*evaluation.trained.classes.colors[index]),
                 "share": pixels[index] / max(pixels.sum(), 1),
-                "cells": list(zip(values, _best(values), strict=True)),
+                "cells": _marked(values),
                 "difference": None if new is None or old is None else new - old,
             }
         )

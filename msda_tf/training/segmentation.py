@@ -12,7 +12,8 @@ from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.data.manifest import Manifest
 from msda_tf.data.order import PooledSchedule
 from msda_tf.evaluation import confusion, pictures, protocol
-from msda_tf.inference import MAX_MERGE, Inference
+from msda_tf.evaluation.metrics import MAX_MERGE
+from msda_tf.inference import Inference
 from msda_tf.networks import build_segmenter, member
 from msda_tf.runs import NetworkPlan
 from msda_tf.training.gan_step import GanStep
