@@ -55,6 +55,29 @@ class Result:
     rejected: tuple[Rejected, ...]
 
 
+def result(
+    file: str,
+    written: ShardFile,
+    *,
+    class_pixels: tuple[int, ...],
+    ignored_pixels: int,
+    rejected: tuple[Rejected, ...],
+) -> Result:
+    """Of a shard that is written."""
+    return Result(
+        file=file,
+        examples=written.examples,
+        bytes=written.bytes,
+        sha256=written.sha256,
+        rgb_sum=written.rgb_sum,
+        pixels=written.pixels,
+        class_pixels=class_pixels,
+        ignored_pixels=ignored_pixels,
+        sizes=written.sizes,
+        rejected=rejected,
+    )
+
+
 class Cancelled(Exception):
     """The conversion was stopped: another shard failed, or the user pressed Ctrl-C."""
 
@@ -149,16 +172,11 @@ def write(
             on_frame()
         if not all(allow_bad(bad.frame) for bad in rejected):
             raise NotWritten(rejected)
-    return Result(
-        file=shard.file,
-        examples=written.examples,
-        bytes=written.bytes,
-        sha256=written.sha256,
-        rgb_sum=written.rgb_sum,
-        pixels=written.pixels,
+    return result(
+        shard.file,
+        written,
         class_pixels=tuple(class_pixels.tolist()),
         ignored_pixels=ignored,
-        sizes=written.sizes,
         rejected=tuple(rejected),
     )
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import functools
 import pathlib
 import types
 import typing
@@ -24,6 +25,7 @@ def knob(default, reason: str, choices: tuple = (), minimum=None):
     return field(default=default, metadata={"reason": reason, "choices": choices, "minimum": minimum})
 
 
+@functools.cache
 def fields(kind: type) -> dict[str, dataclasses.Field]:
     """The knobs of a configuration class, by name."""
     return {f.name: f for f in dataclasses.fields(kind)}
@@ -94,12 +96,16 @@ def nearest(word: str, known) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
+_types = functools.cache(typing.get_type_hints)
+"""Of a configuration class: looked up once, not once for each of its forty keys."""
+
+
 def _checked(kind: type, key: str, value, origin: str):
     """`value` as the type of `key` in the configuration class `kind`."""
     known = fields(kind)
     if key not in known:
         raise UsageError(f"{origin}: unknown key {key!r}{nearest(key, known)}: --print-config lists all keys")
-    expected = typing.get_type_hints(kind)[key]
+    expected = _types(kind)[key]
     if isinstance(value, str) and expected is not str:
         try:
             value = yaml.safe_load(value)

@@ -164,18 +164,8 @@ def _write_shard(path, directory, translator, storage, on_image) -> shards.Resul
             raise MsdaError(
                 f"out of memory ({error.message.splitlines()[0][:120]}): translate in tiles, such as --tile 768"
             ) from None
-    return shards.Result(
-        file=path.name,
-        examples=written.examples,
-        bytes=written.bytes,
-        sha256=written.sha256,
-        rgb_sum=written.rgb_sum,
-        pixels=written.pixels,
-        class_pixels=(),  # as the source's, which are known by split
-        ignored_pixels=0,
-        sizes=written.sizes,
-        rejected=(),
-    )
+    # Labels are the source's, whose pixels are known by split.
+    return shards.result(path.name, written, class_pixels=(), ignored_pixels=0, rejected=())
 
 
 def _manifest(source: Manifest, begun: Begun, results: dict[str, shards.Result]) -> Manifest:

@@ -8,6 +8,7 @@ from msda_tf.stylize import losses
 from msda_tf.stylize.config import StylizeConfig
 from msda_tf.stylize.images import to_network
 from msda_tf.stylize.perceptual import PerceptualFeatures
+from msda_tf.training.replicas import gradient_norm, step_on_all
 
 OTHER = {"a": "b", "b": "a"}
 
@@ -41,14 +42,7 @@ class UnitStep:
     ):
         self.unit, self.config, self.features, self.strategy = unit, config, features, strategy
         self.generator_optimizer, self.discriminator_optimizer = generator_optimizer, discriminator_optimizer
-        replica_step = tf.function(self._replica_step, jit_compile=True) if config.jit else self._replica_step
-
-        @tf.function
-        def step(batch):
-            metrics = strategy.run(replica_step, args=(batch,))
-            return {name: strategy.reduce("SUM", value, axis=None) for name, value in metrics.items()}
-
-        self._step = step
+        self._step = step_on_all(self._replica_step, strategy, jit=config.jit)
 
     def __call__(self, batch: dict) -> dict[str, tf.Tensor]:
         """Runs one step and gives its losses and gradients' norms, float32 scalars."""
@@ -69,7 +63,7 @@ class UnitStep:
             scaled = self.generator_optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, [variable.value for variable in self.unit.generator_variables])
         metrics |= {name: share * value for name, (_, value) in terms.items()}
-        metrics["gradient_norm/generator"] = _norm(gradients, self.generator_optimizer)
+        metrics["gradient_norm/generator"] = gradient_norm(gradients, self.generator_optimizer)
         self.generator_optimizer.apply(gradients, self.unit.generator_variables)
         return metrics
 
@@ -93,7 +87,7 @@ class UnitStep:
                 total += self.config.gan_weight * value
             scaled = self.discriminator_optimizer.scale_loss(total)
         gradients = tape.gradient(scaled, [variable.value for variable in self.unit.discriminator_variables])
-        metrics["gradient_norm/discriminator"] = _norm(gradients, self.discriminator_optimizer)
+        metrics["gradient_norm/discriminator"] = gradient_norm(gradients, self.discriminator_optimizer)
         self.discriminator_optimizer.apply(gradients, self.unit.discriminator_variables)
         return metrics
 
@@ -127,8 +121,3 @@ class UnitStep:
         return tf.stack(
             [tf.random.stateless_normal(codes.shape[1:], [key, first + number], alg="philox") for number in range(size)]
         )
-
-
-def _norm(gradients, optimizer):
-    """This replica's share of the norm of its gradients: the replicas' shares add up to the mean of their norms."""
-    return tf.linalg.global_norm(gradients) / optimizer.scale_loss(tf.constant(1.0))

@@ -16,6 +16,7 @@ from msda_tf.stylize.grid import grid
 from msda_tf.stylize.images import crops, to_network, to_picture
 from msda_tf.stylize.perceptual import PerceptualFeatures
 from msda_tf.stylize.step import OTHER, UnitStep
+from msda_tf.training import replicas
 from msda_tf.training.optimizers import make_optimizer, with_loss_scale
 from msda_tf.training.trainer import Evaluation
 
@@ -104,12 +105,7 @@ class UnitTask:
 
     def image_names(self, batch: dict) -> list[str]:
         """Names of the batch's images."""
-        return [
-            name.decode()
-            for names in batch["names"]
-            for replica in self.strategy.experimental_local_results(names)
-            for name in replica.numpy()
-        ]
+        return replicas.image_names(batch["names"], self.strategy)
 
     def images_per_step(self) -> int:
         """Crops of both domains in a step."""
@@ -121,12 +117,7 @@ class UnitTask:
 
     def headline(self, metrics: dict[str, float]) -> str:
         """Cycle, adversarial and discriminator losses, averaged over both domains."""
-        shown = []
-        for kind in ("cycle", "adv", "disc"):
-            values = [value for name, value in metrics.items() if name.startswith(f"{kind}/")]
-            if values:
-                shown.append(f"{kind} {np.mean(values):.3f}")
-        return "  ".join(shown)
+        return replicas.mean_losses(metrics, {kind: f"{kind}/" for kind in ("cycle", "adv", "disc")})
 
     def evaluate(self) -> Evaluation:
         """The picture grid, and how far translations are from the look that they should have.
@@ -182,21 +173,17 @@ class UnitTask:
     def _stream(self, domain: str, first_step: int):
         config = self.config
 
-        def dataset(context: tf.distribute.InputContext):
-            replicas = context.num_replicas_in_sync // context.num_input_pipelines
-            batches = crops(
+        def dataset(worker: int, workers: int):
+            return crops(
                 self.manifests[domain],
                 config=config,
                 stream=f"train/{domain}",
                 first_batch=first_step,
                 batch_size=config.batch_size,
                 flip=config.flip,
-                worker=context.input_pipeline_id,
-                workers=context.num_input_pipelines,
+                worker=worker,
+                workers=workers,
                 corrupt=self.corrupt,
             )
-            if replicas == 1:
-                return batches
-            return batches.unbatch().batch(config.batch_size // context.num_replicas_in_sync, drop_remainder=True)
 
-        return self.strategy.distribute_datasets_from_function(dataset)
+        return replicas.distribute(dataset, self.strategy, batch_size=config.batch_size)

@@ -13,6 +13,7 @@ from msda_tf import losses
 from msda_tf.config import TrainConfig
 from msda_tf.models.resize import upsample
 from msda_tf.models.segmenter import LEVELS, MultiSourceSegmenter
+from msda_tf.training.replicas import gradient_norm, step_on_all
 
 
 class GanStep:
@@ -46,14 +47,7 @@ class GanStep:
         self.seg_weights = {"feature": config.seg_weight_feature, "output": config.seg_weight_output}
         self.adv_weights = {"feature": config.adv_weight_feature, "output": config.adv_weight_output}
         self._fed = {branch: sum(branch in feed for feed in feeds) for branch in segmenter.branches}
-        replica_step = tf.function(self._replica_step, jit_compile=True) if config.jit else self._replica_step
-
-        @tf.function
-        def step(batch):
-            metrics = strategy.run(replica_step, args=(batch,))
-            return {name: strategy.reduce("SUM", value, axis=None) for name, value in metrics.items()}
-
-        self._step = step
+        self._step = step_on_all(self._replica_step, strategy, jit=config.jit)
 
     def __call__(self, batch: dict) -> dict[str, tf.Tensor]:
         """Runs one step and gives its losses, norms and accuracies, float32 scalars at the weights before it."""
@@ -181,9 +175,9 @@ class GanStep:
 
     def _replica_step(self, batch):
         generator, discriminator, metrics = self.gradients(batch)
-        metrics["gradient_norm/generator"] = self._norm(generator, self.generator_optimizer)
+        metrics["gradient_norm/generator"] = gradient_norm(generator, self.generator_optimizer)
         if self.config.adapt:
-            metrics["gradient_norm/discriminator"] = self._norm(discriminator, self.discriminator_optimizer)
+            metrics["gradient_norm/discriminator"] = gradient_norm(discriminator, self.discriminator_optimizer)
         # Without this the first update could run before a gradient that reads the same weights.
         with tf.control_dependencies([gradient for gradient in generator + discriminator if gradient is not None]):
             generator = [None if gradient is None else tf.identity(gradient) for gradient in generator]
@@ -191,11 +185,6 @@ class GanStep:
         if self.config.adapt:
             self.discriminator_optimizer.apply(discriminator, self.segmenter.discriminator_variables)
         return metrics
-
-    def _norm(self, gradients, optimizer):
-        """This replica's share of the norm of its gradients: the replicas' shares add up to the mean of their norms."""
-        norm = tf.linalg.global_norm([gradient for gradient in gradients if gradient is not None])
-        return norm / optimizer.scale_loss(tf.constant(1.0))
 
 
 class _Sum:

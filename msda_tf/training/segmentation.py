@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 import tensorflow as tf
 
 from msda_tf import runs
@@ -16,6 +15,7 @@ from msda_tf.evaluation.metrics import MAX_MERGE
 from msda_tf.inference import Inference
 from msda_tf.networks import build_segmenter, member
 from msda_tf.runs import NetworkPlan
+from msda_tf.training import replicas
 from msda_tf.training.gan_step import GanStep
 from msda_tf.training.optimizers import make_optimizer, poly_decay, with_loss_scale
 from msda_tf.training.trainer import Evaluation
@@ -140,12 +140,7 @@ class SegmentationTask:
 
     def image_names(self, batch: dict) -> list[str]:
         """Names of the batch's images."""
-        return [
-            name.decode()
-            for names in batch["names"]
-            for replica in self.strategy.experimental_local_results(names)
-            for name in replica.numpy()
-        ]
+        return replicas.image_names(batch["names"], self.strategy)
 
     def images_per_step(self) -> int:
         """Images of all sources and the target in a step."""
@@ -160,12 +155,7 @@ class SegmentationTask:
 
     def headline(self, metrics: dict[str, float]) -> str:
         """Segmentation, adversarial and discriminator loss of the output level, averaged over branches."""
-        shown = []
-        for kind in ("seg", "adv", "disc"):
-            values = [value for name, value in metrics.items() if name.startswith(f"{kind}/output/")]
-            if values:
-                shown.append(f"{kind} {np.mean(values):.3f}")
-        return "  ".join(shown)
+        return replicas.mean_losses(metrics, {kind: f"{kind}/output/" for kind in ("seg", "adv", "disc")})
 
     def evaluate(self) -> Evaluation:
         """Scores every branch and their merge on a part of the target's labelled test images."""
@@ -201,9 +191,8 @@ class SegmentationTask:
         size = input_size(config, manifest)
         label_size = (manifest.height, manifest.width) if config.loss_at == "label" else size
 
-        def dataset(context: tf.distribute.InputContext):
-            replicas = context.num_replicas_in_sync // context.num_input_pipelines
-            batches = pipeline.training_batches(
+        def dataset(worker: int, workers: int):
+            return pipeline.training_batches(
                 manifest,
                 labelled=labelled,
                 image_size=size,
@@ -214,15 +203,12 @@ class SegmentationTask:
                 first_batch=first_batch,
                 flip=config.flip,
                 exclude_evaluation=config.exclude_test and not labelled,
-                worker=context.input_pipeline_id,
-                workers=context.num_input_pipelines,
+                worker=worker,
+                workers=workers,
                 corrupt=self.corrupt,
             )
-            if replicas == 1:
-                return batches
-            return batches.unbatch().batch(config.batch_size // context.num_replicas_in_sync, drop_remainder=True)
 
-        return self.strategy.distribute_datasets_from_function(dataset)
+        return replicas.distribute(dataset, self.strategy, batch_size=config.batch_size)
 
     def _next(self, stream):
         with self.corrupt.raising():

@@ -1,0 +1,72 @@
+"""What every task of the trainer does alike: feeding its devices, running a step on all of them, naming images."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+
+def step_on_all(replica_step: Callable, strategy: tf.distribute.Strategy, *, jit: bool):
+    """A compiled function of a batch that runs `replica_step` on every device and adds up the metrics it gives.
+
+    Args:
+      replica_step: of a device's part of a batch, gives float32 scalars by name: its share of each metric.
+      strategy: the devices.
+      jit: compile each device's step with XLA.
+    """
+    replica_step = tf.function(replica_step, jit_compile=True) if jit else replica_step
+
+    @tf.function
+    def step(batch):
+        metrics = strategy.run(replica_step, args=(batch,))
+        return {name: strategy.reduce("SUM", value, axis=None) for name, value in metrics.items()}
+
+    return step
+
+
+def gradient_norm(gradients, optimizer) -> tf.Tensor:
+    """This replica's share of the norm of its gradients: the replicas' shares add up to the mean of their norms.
+
+    A gradient may be None; all carry the optimizer's loss scale, which is taken out.
+    """
+    norm = tf.linalg.global_norm([gradient for gradient in gradients if gradient is not None])
+    return norm / optimizer.scale_loss(tf.constant(1.0))
+
+
+def distribute(
+    make: Callable[[int, int], tf.data.Dataset], strategy: tf.distribute.Strategy, *, batch_size: int
+) -> tf.distribute.DistributedDataset:
+    """Batches for every device.
+
+    Args:
+      make: of (number of this worker, number of workers), gives the worker's part of every global batch.
+      strategy: the devices.
+      batch_size: of a global batch.
+    """
+
+    def dataset(context: tf.distribute.InputContext):
+        batches = make(context.input_pipeline_id, context.num_input_pipelines)
+        if context.num_replicas_in_sync == context.num_input_pipelines:
+            return batches
+        return batches.unbatch().batch(batch_size // context.num_replicas_in_sync, drop_remainder=True)
+
+    return strategy.distribute_datasets_from_function(dataset)
+
+
+def image_names(filenames, strategy: tf.distribute.Strategy) -> list[str]:
+    """The names in several string `[B]`, each of them perhaps spread over devices."""
+    return [
+        name.decode()
+        for names in filenames
+        for replica in strategy.experimental_local_results(names)
+        for name in replica.numpy()
+    ]
+
+
+def mean_losses(metrics: dict[str, float], prefixes: dict[str, str]) -> str:
+    """`seg 0.512  adv 0.693`: for each label the mean of the metrics that begin with its prefix, if there are any."""
+    shown = []
+    for label, prefix in prefixes.items():
+        values = [value for name, value in metrics.items() if name.startswith(prefix)]
+        if values:
+            shown.append(f"{label} {sum(values) / len(values):.3f}")
+    return "  ".join(shown)
