@@ -1,7 +1,5 @@
 """Setting this project's networks from a Torch state dict, tensor by tensor, without the library's importers."""
 
-import contextlib
-
 import keras
 import numpy as np
 
@@ -10,17 +8,6 @@ from msda_tf.models.segmenter import MultiSourceSegmenter
 
 SMALL = Depth(blocks=(1, 2, 3, 2), planes=(8, 12, 16, 20), stem=8)
 """A ResNet small enough for a test, with every kind of block (blocks and planes all differ between stages)."""
-
-
-@contextlib.contextmanager
-def precision(policy: str):
-    """Layers made inside the block have this dtype policy."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def small_segmenter(**options) -> MultiSourceSegmenter:

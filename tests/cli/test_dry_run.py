@@ -2,24 +2,18 @@
 
 import re
 
+import command
 import pytest
 
 from msda_tf import config as configuration
 from msda_tf import dry_run, runs
-from msda_tf.cli.main import main
 from msda_tf.data import manifest as manifests
 from msda_tf.networks import build_segmenter
 
 
 def run(capsys, *arguments):
     """(exit code, standard output, standard error) of `msda-tf train ...`."""
-    code = 0
-    try:
-        main(["train", *map(str, arguments)])
-    except SystemExit as stop:
-        code = stop.code
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
+    return command.run(capsys, "train", *arguments)
 
 
 def number(pattern, text):

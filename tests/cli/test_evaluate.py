@@ -2,6 +2,7 @@
 
 import json
 
+import command
 import cv2
 import fresh_runs
 import numpy as np
@@ -10,18 +11,13 @@ import pytest
 import tensorflow as tf
 
 from msda_tf import trained
-from msda_tf.cli.main import main
 from msda_tf.data import manifest as manifests
 from msda_tf.data import pipeline
 
 
 def evaluate(*arguments):
     """The command's exit code."""
-    try:
-        main(["evaluate", *map(str, arguments)])
-    except SystemExit as ended:
-        return ended.code
-    return 0
+    return command.exit_code("evaluate", *arguments)
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,13 @@ import json
 import re
 import shutil
 
+import command
 import fresh_runs
 import prepared
 import pytest
 
 from msda_tf import config as configuration
 from msda_tf import train
-from msda_tf.cli.main import main
 from msda_tf.data import manifest as manifests
 from msda_tf.errors import MsdaError
 from msda_tf.training.trainer import Interrupted
@@ -19,13 +19,8 @@ from msda_tf.training.trainer import Interrupted
 
 def run(capsys, *arguments):
     """(exit code, standard output, its own lines of standard error) of `msda-tf experiment ...`."""
-    code = 0
-    try:
-        main(["experiment", *map(str, arguments)])
-    except SystemExit as stop:
-        code = stop.code or 0
-    captured = capsys.readouterr()
-    return code, captured.out, [line for line in captured.err.splitlines() if line.startswith(("msda-tf: ", "FAILED"))]
+    code, output, error = command.run(capsys, "experiment", *arguments)
+    return code, output, [line for line in error.splitlines() if line.startswith(("msda-tf: ", "FAILED"))]
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """`msda-tf predict`, from image files to label maps, colours and overlays."""
 
+import command
 import cv2
 import numpy as np
 import prepared
@@ -7,17 +8,12 @@ import pytest
 import tensorflow as tf
 
 from msda_tf import trained
-from msda_tf.cli.main import main
 from msda_tf.labels import CITYSCAPES_CLASSES
 
 
 def predict(*arguments):
     """The command's exit code."""
-    try:
-        main(["predict", *map(str, arguments)])
-    except SystemExit as ended:
-        return ended.code
-    return 0
+    return command.exit_code("predict", *arguments)
 
 
 def write(path, height, width, seed=0):

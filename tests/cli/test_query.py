@@ -9,22 +9,13 @@ import numpy as np
 import prepared
 import pytest
 import stub_server
+from command import exit_code as msda_tf
 from PIL import Image
 
 from msda_tf import export
-from msda_tf.cli.main import main
 from msda_tf.serving import retry
 from msda_tf.serving.model import Served
 from msda_tf.serving.rest import RestClient
-
-
-def msda_tf(*arguments):
-    """The command's exit code."""
-    try:
-        main([*map(str, arguments)])
-    except SystemExit as ended:
-        return ended.code
-    return 0
 
 
 @pytest.fixture(scope="module")

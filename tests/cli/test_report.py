@@ -2,18 +2,13 @@
 
 import json
 
+import command
 import fresh_runs
-
-from msda_tf.cli.main import main
 
 
 def report(*arguments):
     """The command's exit code."""
-    try:
-        main(["report", *map(str, arguments)])
-    except SystemExit as ended:
-        return ended.code or 0
-    return 0
+    return command.exit_code("report", *arguments)
 
 
 def test_a_page_of_one_run_without_merge_or_log_or_images(prepared_data, tmp_path, capsys):

@@ -1,25 +1,12 @@
 """`msda-tf stylize`: what it refuses and shows, and the way from training to a segmentation trained on its result."""
 
-import re
-
 import pytest
 import stylize_runs
 import yaml
+from command import run
 
 from msda_tf import runs
-from msda_tf.cli.main import main
 from msda_tf.stylize.config import PRESETS, StylizeConfig
-
-
-def run(capsys, *arguments):
-    """(exit code, standard output, standard error) of `msda-tf ...`."""
-    code = 0
-    try:
-        main([*map(str, arguments)])
-    except SystemExit as stop:
-        code = stop.code
-    captured = capsys.readouterr()
-    return code, captured.out, "".join(line for line in captured.err.splitlines(True) if not re.match("[IWE]0", line))
 
 
 @pytest.mark.parametrize(

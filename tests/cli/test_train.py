@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import command
 import prepared
 import pytest
 import tensorflow as tf
@@ -23,13 +24,7 @@ from msda_tf.presets import PRESETS
 
 def run(capsys, *arguments):
     """(exit code, standard output, standard error) of `msda-tf train ...`."""
-    code = 0
-    try:
-        main(["train", *map(str, arguments)])
-    except SystemExit as stop:
-        code = stop.code
-    captured = capsys.readouterr()
-    return code, captured.out, "".join(line for line in captured.err.splitlines(True) if not re.match("[IWE]0", line))
+    return command.run(capsys, "train", *arguments)
 
 
 @pytest.mark.parametrize(

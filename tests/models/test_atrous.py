@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from convolution_oracles import atrous, atrous_gradients
-from networks import precision, relative_error
+from networks import relative_error
 from seeded import seeded
 
 from msda_tf.models import atrous as atrous_module
 from msda_tf.models.atrous import AtrousConv2D, atrous_conv2d, has_native_gradient
+from msda_tf.networks import dtype_policy
 
 SIZES = [(9, 7), (1, 1), (2, 11), (8, 8)]
 TOLERANCE = {"float64": 1e-12, "float32": 1e-6, "bfloat16": 1e-2, "float16": 2e-3}
@@ -88,7 +89,7 @@ def test_stride_pads_both_sides_alike(kernel_size, size):
 
 
 def test_mixed_precision_computes_in_half_and_keeps_float32_weights():
-    with precision("mixed_bfloat16"):
+    with dtype_policy("mixed_bfloat16"):
         layer = AtrousConv2D(4, 3, dilation=2)
     y = layer(seeded("x", (1, 5, 5, 3)))
     assert (y.dtype, layer.kernel.dtype) == (tf.bfloat16, "float32")

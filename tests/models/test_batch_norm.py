@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from networks import precision
 from seeded import seeded
 
 from msda_tf.models.atrous import FrozenBatchNorm
+from msda_tf.networks import dtype_policy
 
 CHANNELS = 5
 
@@ -143,7 +143,7 @@ def test_replicas_keep_their_own_statistics_and_store_the_mean(tmp_path):
 
 
 def test_half_precision_normalises_with_float32_statistics():
-    with precision("mixed_float16"):
+    with dtype_policy("mixed_float16"):
         norm = layer(update_statistics=True)
     # Squares of these do not fit float16.
     x = tf.cast(images() * 100, tf.float16)

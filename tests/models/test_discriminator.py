@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from networks import keras_layout, precision, relative_error
+from networks import keras_layout, relative_error
 from seeded import seeded
 
 from msda_tf.models.discriminator import Discriminator
+from msda_tf.networks import dtype_policy
 
 CLASSES = 5
 
@@ -78,7 +79,7 @@ def test_value_and_gradients_against_torch(size):
 
 
 def test_half_precision_answers_in_float32():
-    with precision("mixed_float16"):
+    with dtype_policy("mixed_float16"):
         layer = discriminator()
     x = probabilities(65, 129)
     y = layer(x)

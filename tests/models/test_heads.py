@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from convolution_oracles import atrous, shifted
-from networks import precision, relative_error
+from networks import relative_error
 from seeded import seeded
 
 from msda_tf.models.heads import AdaptiveClassificationModule, AtrousClassifier, classify, shift
+from msda_tf.networks import dtype_policy
 
 RATES = (6, 12, 18, 24)
 
@@ -83,7 +84,7 @@ def test_several_classifiers_share_one_product():
     ("mixed_float16", tf.float16, 5e-3), ("mixed_bfloat16", tf.bfloat16, 3e-2), ("float64", tf.float64, 1e-6),
 ])  # fmt: skip
 def test_precisions(policy, dtype, tolerance):
-    with precision(policy):
+    with dtype_policy(policy):
         layer = classifier("a")
     x = seeded("x", (1, 11, 9, 3))
     y = layer(tf.cast(x, dtype))

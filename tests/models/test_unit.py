@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from networks import precision, relative_error
+from networks import relative_error
 from seeded import seeded
 
 from msda_tf.models.unit import Unit
 from msda_tf.models.unit_autoencoder import UnitDecoder, UnitEncoder
 from msda_tf.models.unit_discriminator import UnitDiscriminator, halved
 from msda_tf.models.unit_layers import INSTANCE, SAMPLE, ChannelScale, ReflectConv, ResidualBlock, plain
+from msda_tf.networks import dtype_policy
 
 
 def fill(layer, name="layer"):
@@ -208,7 +209,7 @@ def test_mixed_precision_answers_in_float32(policy):
         unit.create_variables()
         return fill(unit)
 
-    with precision(policy):
+    with dtype_policy(policy):
         mixed = networks()
     full, x = networks(), images(64, 64, batch=1)
     for name, value, expected in (

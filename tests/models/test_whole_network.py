@@ -9,12 +9,13 @@ import pytest
 import tensorflow as tf
 from exact_cases import CLASSES, SIZE, network_image, projections
 from golden import array, unpack
-from networks import SMALL, precision, relative_error, set_weights, small_segmenter, torch_layout, torch_name
+from networks import SMALL, relative_error, set_weights, small_segmenter, torch_layout, torch_name
 from networks import torch_shapes as shapes_of
 from seeded import seeded, seeded_image, seeded_state
 
 from msda_tf.models.backbone import DEPTHS
 from msda_tf.models.segmenter import LEVELS
+from msda_tf.networks import dtype_policy
 
 RESULTS = ("feature", "output", "image")
 
@@ -34,7 +35,7 @@ def run(segmenter, image) -> dict[str, np.ndarray]:
 
 
 def network(depth, policy="float32"):
-    with precision(policy):
+    with dtype_policy(policy):
         return small_segmenter(backbone=depth, num_classes=CLASSES)
 
 

@@ -9,14 +9,15 @@ import pytest
 import tensorflow as tf
 from exact_cases import STEP_DEPTH, STEPS, projections, step_batch, step_segmenter
 from golden import unpack
-from networks import precision, relative_error, set_weights, torch_layout, torch_name
+from networks import relative_error, set_weights, torch_layout, torch_name
 
+from msda_tf.networks import dtype_policy
 from msda_tf.training.gan_step import GanStep
 
 
 def run(case, policy="float32"):
     """(losses, gradients by Torch name, statistics by Torch name) of `GanStep.gradients`."""
-    with precision(policy):
+    with dtype_policy(policy):
         segmenter, state = step_segmenter(case)
     set_weights(segmenter, state)
     step = GanStep(

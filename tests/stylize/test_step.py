@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 from networks import relative_error
 from seeded import seeded
+from stylize_runs import networks
 
 from msda_tf.data.order import stream_key
-from msda_tf.models.unit import Unit
 from msda_tf.stylize.config import StylizeConfig
 from msda_tf.stylize.step import UnitStep
 
@@ -39,16 +39,6 @@ class PlainDescent:
         for kept, gradient, variable in zip(self.gradients, gradients, variables, strict=True):
             kept.assign(gradient)
             variable.assign_sub(self.rate * gradient)
-
-
-def networks():
-    unit = Unit(channels=4, blocks=1, discriminator_channels=4)
-    unit.create_variables()
-    for number, variable in enumerate(unit.trainable_variables):
-        shape = tuple(variable.shape)
-        gain = (2 / np.prod(shape[:3])) ** 0.5 if len(shape) == 4 else 0.3
-        variable.assign(seeded(f"unit {number}", shape) * gain + (0.8 if "gamma" in variable.path else 0))
-    return unit
 
 
 def batch(step=STEP):

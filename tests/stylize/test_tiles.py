@@ -3,20 +3,10 @@
 import numpy as np
 import pytest
 from seeded import seeded, seeded_image
+from stylize_runs import networks
 
-from msda_tf.models.unit import Unit
 from msda_tf.stylize.images import to_network, to_picture
 from msda_tf.stylize.tiles import Translator, margin, pool, smallest_tile, spans
-
-
-def networks(blocks):
-    unit = Unit(channels=4, blocks=blocks, discriminator_channels=0)
-    unit.create_variables()
-    for number, variable in enumerate(unit.trainable_variables):
-        shape = tuple(variable.shape)
-        gain = (2 / np.prod(shape[:3])) ** 0.5 if len(shape) == 4 else 0.3
-        variable.assign(seeded(f"unit {number}", shape) * gain + (0.8 if "gamma" in variable.path else 0))
-    return unit
 
 
 def frame(height, width):
@@ -49,12 +39,12 @@ def test_pooled_moments_are_those_of_all_pixels():
 @pytest.mark.parametrize("size", [(65, 129), (64, 64), (7, 3), (1, 130)])
 def test_any_size_is_translated(size):
     picture = frame(*size)
-    result = Translator(networks(1), blocks=1)(picture)
+    result = Translator(networks(blocks=1, discriminator_channels=0), blocks=1)(picture)
     assert result.shape == picture.shape and result.dtype == np.uint8
 
 
 def test_a_frame_is_translated_without_noise():
-    unit, picture = networks(1), frame(64, 96)
+    unit, picture = networks(blocks=1, discriminator_channels=0), frame(64, 96)
     expected = to_picture(unit.decode("b", unit.encode("a", to_network(picture[None]))))[0]
     # A graph rounds otherwise than single operations.
     assert np.abs(Translator(unit, blocks=1)(picture).astype(int) - expected.numpy()).max() <= 1
@@ -63,7 +53,7 @@ def test_a_frame_is_translated_without_noise():
 @pytest.mark.parametrize("size", [(141, 203), (130, 300), (300, 40)])
 def test_tiles_make_up_the_picture_of_the_whole_frame(size):
     blocks = 1
-    unit, picture = networks(blocks), frame(*size)
+    unit, picture = networks(blocks=blocks, discriminator_channels=0), frame(*size)
     tile = smallest_tile(blocks)
     assert margin(blocks) * 2 < tile < max(size)
     whole = Translator(unit, blocks=blocks)(picture).astype(int)
@@ -81,7 +71,7 @@ def seam_steps(picture, width):
 def test_tiles_normalised_by_themselves_would_have_seams():
     """What all this is for, on a smooth frame whose tiles differ in brightness and contrast."""
     blocks, width = 1, 300
-    unit, tile = networks(blocks), smallest_tile(blocks)
+    unit, tile = networks(blocks=blocks, discriminator_channels=0), smallest_tile(blocks)
     ramp = np.linspace(0, 1, width)[None, :, None] * np.linspace(255, 100, 140)[:, None, None]
     picture = np.broadcast_to(ramp, (140, width, 3)).astype(np.uint8)
     apart = [Translator(unit, blocks=blocks)(picture[:, i : i + tile]) for i in range(0, width, tile)]

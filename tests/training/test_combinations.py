@@ -7,12 +7,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from networks import precision
 from seeded import seeded_labels
 
 from msda_tf.config import TrainConfig
 from msda_tf.models.backbone import Depth
 from msda_tf.models.segmenter import MultiSourceSegmenter
+from msda_tf.networks import dtype_policy
 from msda_tf.training.gan_step import GanStep
 from msda_tf.training.optimizers import make_optimizer
 
@@ -28,7 +28,7 @@ COMBINATIONS = list(itertools.product(TOLERANCE, (False, True), (1, 2)))
 def make_step(policy, *, feeds=FEEDS, **changes):
     config = TrainConfig(adv_weight_feature=0.3, adv_weight_output=0.7, precision=policy, batch_size=BATCH, **changes)
     keras.utils.set_random_seed(3)
-    with precision(policy):
+    with dtype_policy(policy):
         segmenter = MultiSourceSegmenter(
             branches=tuple(dict.fromkeys(branch for feed in feeds for branch in feed)),
             num_classes=CLASSES,

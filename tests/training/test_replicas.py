@@ -1,26 +1,11 @@
 """The same global batch gives the same losses and weights on one device and on two."""
 
-import json
-import pathlib
-import subprocess
-import sys
-
 import numpy as np
-
-TESTS = pathlib.Path(__file__).parent.parent
-
-
-def result(devices):
-    process = subprocess.run(
-        [sys.executable, "replicas_process.py", str(devices)], cwd=TESTS, capture_output=True, text=True
-    )
-    lines = [line for line in process.stdout.splitlines() if line.startswith("RESULT ")]
-    assert lines, process.stderr[-2000:]
-    return json.loads(lines[0].removeprefix("RESULT "))
+from json_process import result
 
 
 def test_one_and_two_devices_compute_the_same():
-    one, two = result(1), result(2)
+    one, two = (result("replicas_process.py", devices) for devices in (1, 2))
     for step, (first, second) in enumerate(zip(one["losses"], two["losses"], strict=True)):
         assert first.keys() == second.keys()
         for name, value in first.items():
