@@ -36,6 +36,12 @@ class StylizeConfig:
         "start both autoencoders with the same weights; UNIT does not, and translations may come out shifted by a few "
         "pixels, which no term but perceptual sees",
     )
+    code_noise: float = knob(
+        1.0,
+        "deviation of the noise on codes in training, as UNIT; small networks have too few channels to carry details "
+        "through that much of it, and blur",
+        minimum=0,
+    )
     # Losses
     gan_weight: float = knob(1.0, "of the adversarial terms, as UNIT", minimum=0)
     within_weight: float = knob(10.0, "of an image's reconstruction within its own domain (L1), as UNIT", minimum=0)
@@ -43,7 +49,13 @@ class StylizeConfig:
     cycle_weight: float = knob(10.0, "of an image's reconstruction there and back (L1), as UNIT", minimum=0)
     kl_cycle_weight: float = knob(0.01, "of the squares of translated images' codes, as UNIT", minimum=0)
     perceptual_weight: float = knob(
-        1.0, "of the VGG16 term between an image and its translation, as UNIT for GTA5 to Cityscapes", minimum=0
+        1.0, "of the features that should stay from image to translation, as UNIT for GTA5 to Cityscapes", minimum=0
+    )
+    perceptual_features: str = knob(
+        "vgg16",
+        "whose features: VGG16's (UNIT), or those of a small network of fixed random weights, which needs no download "
+        "and holds edges in place",
+        ("vgg16", "random"),
     )
     # Optimisation
     steps: int = knob(1_000_000, "as UNIT; look at the pictures, they are often good much earlier", minimum=1)

@@ -1,6 +1,7 @@
-"""VGG16 up to relu5_3 with ImageNet's weights: the features that a translation should keep."""
+"""The features that a translation should keep: VGG16's relu5_3, or those of a small network of random weights."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from msda_tf.errors import MsdaError
@@ -34,6 +35,33 @@ class PerceptualFeatures:
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         bgr = (images[..., ::-1] + 1.0) * 127.5 - tf.constant(_MEAN_BGR)
         return self._model(bgr, training=False)
+
+
+class RandomFeatures:
+    """Features of images, float32 `[B, H / 2, W / 2, 32]`, from images `[B, H, W, 3]` in -1..1 (even H and W).
+
+    Three 3x3 convolutions with ReLU and fixed random weights, the second of stride 2. Random convolutions answer to
+    edges and textures: enough to tell where things are, though not what they are. These weights are not those by
+    which `frechet.random_features` judges the result.
+
+    Source of the idea: K. He et al., "A Powerful Generative Model Using Random Weights for the Deep Image
+    Representation", NIPS 2016.
+    """
+
+    _CHANNELS, _STRIDES, _SEED = (16, 32, 32), (1, 2, 1), 20160616
+
+    def __init__(self):
+        random, inputs, self._kernels = np.random.RandomState(self._SEED), 3, []
+        for filters in self._CHANNELS:
+            kernel = random.standard_normal((3, 3, inputs, filters)) * (2 / (9 * inputs)) ** 0.5
+            self._kernels.append(kernel.astype(np.float32))
+            inputs = filters
+
+    def __call__(self, images: tf.Tensor) -> tf.Tensor:
+        x = images
+        for kernel, stride in zip(self._kernels, self._STRIDES, strict=True):
+            x = tf.nn.relu(tf.nn.conv2d(x, tf.constant(kernel), stride, "SAME"))
+        return x
 
 
 def find() -> tuple[str | None, str]:

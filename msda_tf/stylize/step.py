@@ -113,11 +113,12 @@ class UnitStep:
         return terms
 
     def _noise(self, stream, codes, step):
-        """N(0, 1) like `codes`: by the seed, the stream's name, and the image's number since the first step alone."""
+        """Normal noise of deviation `code_noise`, like `codes`: by the seed, the stream's name, and the image's number
+        since the first step alone."""
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         size = codes.shape[0]
         first = step * self.config.batch_size + tf.cast(replica, tf.int64) * size
         key = stream_key(self.config.seed, f"noise/{stream}")
-        return tf.stack(
+        return self.config.code_noise * tf.stack(
             [tf.random.stateless_normal(codes.shape[1:], [key, first + number], alg="philox") for number in range(size)]
         )

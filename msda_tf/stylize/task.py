@@ -14,7 +14,7 @@ from msda_tf.stylize.config import StylizeConfig
 from msda_tf.stylize.frechet import frechet_distance, random_features
 from msda_tf.stylize.grid import grid
 from msda_tf.stylize.images import crops, to_network, to_picture
-from msda_tf.stylize.perceptual import PerceptualFeatures
+from msda_tf.stylize.perceptual import PerceptualFeatures, RandomFeatures
 from msda_tf.stylize.step import OTHER, UnitStep
 from msda_tf.training import replicas
 from msda_tf.training.optimizers import make_optimizer, with_loss_scale
@@ -48,7 +48,7 @@ class UnitTask:
       manifests: of domain a, the source, and domain b, the target.
       strategy: the devices to train on.
       corrupt: counts damaged records.
-      vgg_weights: for the perceptual term: see `PerceptualFeatures`; None leaves the term out.
+      vgg_weights: for the perceptual term on VGG16's features: see `PerceptualFeatures`; None leaves it out.
     """
 
     name = "unit"
@@ -71,6 +71,8 @@ class UnitTask:
             self.generator_optimizer = self._optimizer(self.unit.generator_variables)
             self.discriminator_optimizer = self._optimizer(self.unit.discriminator_variables)
             features = None if vgg_weights is None else PerceptualFeatures(vgg_weights)
+        if config.perceptual_weight and config.perceptual_features == "random":
+            features = RandomFeatures()
         self._step = UnitStep(
             unit=self.unit,
             config=config,

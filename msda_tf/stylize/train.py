@@ -80,7 +80,7 @@ def train(
         raise UsageError(f"{directory} is not empty and holds no stylize run: choose another folder with --run")
     else:
         vgg_weights = None
-        if config.perceptual_weight:
+        if _wants_vgg(config):
             vgg_weights, note = perceptual.find()
             on_note(note)
         begun = run.create(directory, config, by_name, perceptual=vgg_weights is not None)
@@ -111,10 +111,14 @@ def train(
         ) from None
 
 
+def _wants_vgg(config: StylizeConfig) -> bool:
+    return config.perceptual_weight > 0 and config.perceptual_features == "vgg16"
+
+
 def _same_weights(begun: StylizeRun, on_note) -> str | None:
     """The VGG16 weights, if the run was begun with them: half-way is no time for another loss."""
     if not begun.info["perceptual"]:
-        if begun.config.perceptual_weight:
+        if _wants_vgg(begun.config):
             on_note("the VGG16 term is off, as it was when the run began")
         return None
     path, note = perceptual.find()

@@ -17,6 +17,7 @@ CONFIG = StylizeConfig(
     gan_weight=1.5,
     within_weight=3.0,
     cycle_weight=2.0,
+    code_noise=0.6,
     kl_weight=0.5,
     kl_cycle_weight=0.7,
     perceptual_weight=0.9,
@@ -61,7 +62,8 @@ def step_of(unit, config=CONFIG, **options):
 def noise(stream, shape):
     """As documented: a function of the seed, the stream and the image's number alone."""
     key = stream_key(CONFIG.seed, f"noise/{stream}")
-    return np.stack([tf.random.stateless_normal(shape, [key, STEP * 2 + i], alg="philox").numpy() for i in range(2)])
+    draws = [tf.random.stateless_normal(shape, [key, STEP * 2 + i], alg="philox").numpy() for i in range(2)]
+    return CONFIG.code_noise * np.stack(draws)
 
 
 def test_losses_and_gradients_against_torch():

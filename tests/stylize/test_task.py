@@ -106,6 +106,14 @@ def test_without_vgg_weights_it_says_so_and_goes_on(prepared_data, tmp_path, mon
     assert notes[1] == "the VGG16 term is off, as it was when the run began"
 
 
+def test_random_features_need_no_weights(prepared_data, tmp_path):
+    settings = {"perceptual_weight": 0.5, "perceptual_features": "random"}
+    config, notes = stylize_runs.config(prepared_data, steps=1, **settings), []
+    run, outcome = train.train(config, tmp_path / "run", on_note=notes.append)
+    train.train(config, tmp_path / "run", on_note=notes.append)
+    assert notes == [] and outcome.metrics["perceptual/a"] > 0 and outcome.metrics["perceptual/b"] > 0
+
+
 def test_a_run_goes_on_with_its_own_settings_and_data_only(prepared_data, stylize_run):
     with pytest.raises(UsageError, match=r"other settings: steps \(was 2, now 3\)"):
         train.train(dataclasses.replace(stylize_run.config, steps=3), stylize_run.directory)
