@@ -29,10 +29,15 @@ PRESETS: dict[str, dict] = {
         "init": "none",
         "aspp_rates": (2, 4, 8, 12),
         "discriminator_width": 16,
+        # The lambdas and the discriminators' learning rate of the published networks are for 50000 and more steps on
+        # pretrained features: in 1200 steps from random weights such discriminators hardly leave chance.
+        "adv_weight_feature": 2e-3,
+        "adv_weight_output": 1e-2,
+        "discriminator_lr": 1e-3,
         "generator_lr": 2e-3,
         "weight_decay": 1e-4,
         "batch_size": 2,
-        "steps": 600,
+        "steps": 1200,
         "flip": True,
         "checkpoint_every": 200,
         "evaluate_every": 200,
