@@ -7,7 +7,7 @@ import sys
 import click
 
 from msda_tf import __version__
-from msda_tf.errors import MsdaError
+from msda_tf.errors import MsdaError, summary
 
 # Sub-command -> (module of this package, one-line help): a module is imported only when its command runs or prints
 # its help, because TensorFlow takes seconds to load and `msda-tf --help` should not.
@@ -89,8 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:  # a bug of ours: still one line, and how to see more
         if debug:
             raise
-        first_line = (str(error).strip().splitlines() or [""])[0]
-        _fail(f"unexpected {type(error).__name__}: {first_line} (run again with --debug for the traceback)", 1)
+        _fail(f"unexpected {summary(error)} (run again with --debug for the traceback)", 1)
 
 
 def _fail(message: str, code: int) -> None:

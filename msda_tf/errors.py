@@ -14,3 +14,13 @@ class UsageError(MsdaError):
     """The command was asked for something it cannot do: a wrong option, folder or combination (exit code 2)."""
 
     exit_code = 2
+
+
+def summary(error: Exception) -> str:
+    """An unforeseen error in one line: its type and message.
+
+    Errors inside a `tf.function` begin with "in user code:" and lines of code; type and message come last.
+    """
+    lines, kind = str(error).strip().splitlines() or [""], type(error).__name__
+    message = lines[-1 if lines[0].startswith("in user code") else 0].strip()
+    return f"{kind}: {message.removeprefix(f'{kind}: ')}"

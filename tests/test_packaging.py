@@ -2,6 +2,8 @@
 
 import ast
 import pathlib
+import subprocess
+import sys
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -17,3 +19,8 @@ def test_every_package_is_installed():
     names = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
     assert listed == {name if name.startswith("msda_tf") else f"msda_tf.{name}" for name in names}
     assert all((folder / "__init__.py").is_file() for folder in folders)
+
+
+def test_the_package_runs_as_a_module():
+    result = subprocess.run([sys.executable, "-m", "msda_tf", "--version"], capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stdout.split(",")[0]) == (0, "msda-tf"), result.stderr

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from msda_tf import runs
-from msda_tf.errors import MsdaError
+from msda_tf.errors import MsdaError, summary
 from msda_tf.experiment import jobs, oracle
 from msda_tf.experiment.jobs import Job
 
@@ -121,8 +121,7 @@ def _unexpected(job: Job, error: Exception) -> str:
     path = _error_file(job)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-    # TensorFlow puts the message last, below the lines of code.
-    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[-1].strip()} (traceback: {path})"
+    return f"{summary(error)} (traceback: {path})"
 
 
 class _Clock:
