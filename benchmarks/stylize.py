@@ -4,13 +4,15 @@
     python benchmarks/stylize.py FOLDER --seeds 1 --source synthia
 
 Prepares the miniature data sets, trains UNIT (preset miniature), writes the stylised copy of the source, trains the
-tiny segmentation network without adaptation on the raw and on the stylised source, and prints
+tiny segmentation network without adaptation on the raw source, on the stylised source and on the target's own labels,
+and prints
 
 - mean and standard deviation of each colour channel, raw, stylised and target, over the training images,
 - Frechet distances to the target, on features of a fixed random network (no FID), and between the target's two halves,
 - how far edges moved: the shift by which a frame's and its translation's edges fit best, by phase correlation,
-- mIoU (19 classes, absent ones count 0) of both kinds of networks on the target's test images, and on the raw and the
-  stylised source's first frames, on which they were trained: there labels would no longer fit images if these moved.
+- mIoU (19 classes, absent ones count 0) of the three kinds of networks on the target's test images, and on the raw and
+  the stylised source's first frames, which are among those that the first two learned from. The network that learned
+  the target finds its way on translations only if they look like the target and lie where the labels say.
 
 Everything is kept in FOLDER; started again, it goes on where it stopped.
 """
@@ -30,6 +32,7 @@ from msda_tf.cli.main import main as msda_tf
 from msda_tf.data import manifest as manifests
 from msda_tf.data import pipeline
 from msda_tf.evaluation import confusion, protocol
+from msda_tf.experiment import oracle
 from msda_tf.inference import Inference
 from msda_tf.stylize.frechet import frechet_distance, random_features
 from msda_tf.stylize.grid import grid
@@ -107,7 +110,7 @@ def main() -> None:
     parser.add_argument("--source", default="gta5", choices=("gta5", "synthia"))
     parser.add_argument("--frames", type=int, default=120, help="training frames of each data set")
     parser.add_argument("--test-frames", type=int, default=40)
-    parser.add_argument("--steps", type=int, default=300, help="of each segmentation network")
+    parser.add_argument("--steps", type=int, default=1000, help="of each segmentation network")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--unit", type=pathlib.Path, help="use this stylize run, at whatever step it is")
     options = parser.parse_args()
@@ -119,12 +122,20 @@ def main() -> None:
         domains = ["--source", source, "--target", TARGET, "--data", data]
         steps.append(["stylize", "train", *domains, "--preset", "miniature", "--run", unit])
     steps.append(["stylize", "apply", "--run", unit, "--name", stylised, "--data", data])
+    labelled = folder / "labelled"
+    kinds = {
+        "raw": (source, data),
+        "stylised": (stylised, data),
+        "oracle": (oracle.labelled_name(TARGET), labelled),
+    }
     for seed in range(options.seeds):
-        for kind, name in (("raw", source), ("stylised", stylised)):
-            training = ["--target", TARGET, "--sources", name, "--no-adapt", "--preset", "tiny", "--data", data]
+        for kind, (name, where) in kinds.items():
+            training = ["--target", TARGET, "--sources", name, "--no-adapt", "--preset", "tiny", "--data", where]
             lengths = ["--steps", options.steps, "--seed", seed, "--set", "evaluate_every=0"]
             steps.append(["train", *training, *lengths, "--run", folder / f"{kind}-{source}-{seed}"])
     for step in steps:
+        if labelled in step:
+            oracle.link(data, TARGET, labelled)
         print("\n$ msda-tf " + " ".join(map(str, step)), flush=True)
         msda_tf([str(argument) for argument in step])
 
@@ -141,11 +152,11 @@ def main() -> None:
             ]
             for name, manifest in sets.items()
         }
-        for kind in ("raw", "stylised")
+        for kind in kinds
     }
     print(f"\nmIoU in %, mean of {options.seeds} seeds (each in brackets)\n")
     print(f"| trained on | tested on {TARGET} | on {source} | on {stylised} |\n|---|---|---|---|")
-    for kind, name in (("raw", source), ("stylised", stylised)):
+    for kind, (name, _) in kinds.items():
         cells = [
             f"{statistics.mean(values):.2f} ({', '.join(f'{v:.2f}' for v in values)})"
             for values in (scores[kind][tested] for tested in (TARGET, source, stylised))

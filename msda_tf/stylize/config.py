@@ -90,11 +90,12 @@ PRESETS: dict[str, dict] = {
     # Learns the miniature scenes' look in a quarter of an hour on two CPU cores.
     "miniature": {
         "crop": 96,
-        "channels": 16,
-        "blocks": 3,
+        "channels": 20,
+        "blocks": 1,
         "discriminator_channels": 16,
         "same_start": True,
-        "perceptual_weight": 0.0,
+        "code_noise": 0.05,
+        "perceptual_features": "random",
         "steps": 4000,
         "learning_rate": 7e-4,
         "halve_every": 1500,
