@@ -69,5 +69,5 @@ def find() -> tuple[str | None, str]:
     try:
         path = imagenet.cached(URL, MD5, otherwise="go on without the term")
     except MsdaError as error:
-        return None, f"the VGG16 term (perceptual_weight) is off: {error}"
+        return None, f"the VGG16 term (perceptual_weight) is off: {error}; perceptual_features=random needs none"
     return str(path), f"the VGG16 term uses {path}"

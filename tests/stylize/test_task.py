@@ -98,17 +98,19 @@ def test_without_vgg_weights_it_says_so_and_goes_on(prepared_data, tmp_path, mon
         raise MsdaError(f"no ImageNet weights: {otherwise}")
 
     monkeypatch.setattr(perceptual.imagenet, "cached", missing)
-    config, notes = stylize_runs.config(prepared_data, steps=1, perceptual_weight=1.0), []
+    config, notes = stylize_runs.config(prepared_data, steps=1, perceptual_features="vgg16"), []
     run, outcome = train.train(config, tmp_path / "run", on_note=notes.append)
-    assert notes == ["the VGG16 term (perceptual_weight) is off: no ImageNet weights: go on without the term"]
+    assert notes == [
+        "the VGG16 term (perceptual_weight) is off: no ImageNet weights: go on without the term; "
+        "perceptual_features=random needs none"
+    ]
     assert run.info["perceptual"] is False and "perceptual/a" not in outcome.metrics
     train.train(config, tmp_path / "run", on_note=notes.append)
     assert notes[1] == "the VGG16 term is off, as it was when the run began"
 
 
 def test_random_features_need_no_weights(prepared_data, tmp_path):
-    settings = {"perceptual_weight": 0.5, "perceptual_features": "random"}
-    config, notes = stylize_runs.config(prepared_data, steps=1, **settings), []
+    config, notes = stylize_runs.config(prepared_data, steps=1, perceptual_features="random"), []
     run, outcome = train.train(config, tmp_path / "run", on_note=notes.append)
     train.train(config, tmp_path / "run", on_note=notes.append)
     assert notes == [] and outcome.metrics["perceptual/a"] > 0 and outcome.metrics["perceptual/b"] > 0
