@@ -1,6 +1,6 @@
 """Does UNIT move images towards the target, and does a network trained on them segment the target better?
 
-    python benchmarks/stylize.py FOLDER                       # everything, on generated data: about an hour on 2 cores
+    python benchmarks/stylize.py FOLDER                       # everything, on generated data: under an hour on 2 cores
     python benchmarks/stylize.py FOLDER --seeds 1 --source synthia
 
 Prepares the miniature data sets, trains UNIT (preset miniature), writes the stylised copy of the source, trains the
@@ -12,7 +12,8 @@ and prints
 - how far edges moved: the shift by which a frame's and its translation's edges fit best, by phase correlation,
 - mIoU (19 classes, absent ones count 0) of the three kinds of networks on the target's test images, and on the raw and
   the stylised source's first frames, which are among those that the first two learned from. The network that learned
-  the target finds its way on translations only if they look like the target and lie where the labels say.
+  the target finds its way on translations only if they look like the target and lie where the labels say;
+- where labels fit best what a network of the raw source sees in translations: unmoved, if these kept their places.
 
 Everything is kept in FOLDER; started again, it goes on where it stopped.
 """
@@ -79,18 +80,37 @@ def displacement(raw: np.ndarray, stylised: np.ndarray) -> None:
     )
 
 
-def miou(run: pathlib.Path, manifest, limit) -> float:
-    """Of a run's network on a data set's evaluation split, with that data set's own mean."""
+def predicted(run: pathlib.Path, manifest, limit) -> tuple[np.ndarray, np.ndarray]:
+    """(labels, what a run's network says) of a data set's evaluation split, with that data set's own mean: trainIds
+    uint8 `[N, H, W]`."""
     networks = trained.load([run])
     members = [dataclasses.replace(member, mean=manifest.mean_rgb) for member in networks.inference.members]
     inference = Inference(members, rule=networks.inference.rule, merge_at=networks.inference.merge_at)
     segment = tf.function(inference.segment, reduce_retracing=True)
-    total = 0
-    for example in pipeline.evaluation_images(manifest, manifest.evaluation_split, limit=limit):
-        label = example["label"].numpy()
-        prediction = segment(example["image"][None])[0].numpy()
-        total = total + confusion.confusion_matrix(label, prediction, classes=len(manifest.classes), name="image")
-    return protocol.score(total, manifest.classes).miou_all
+    examples = list(pipeline.evaluation_images(manifest, manifest.evaluation_split, limit=limit))
+    labels = np.stack([example["label"].numpy() for example in examples])
+    return labels, np.stack([segment(example["image"][None])[0].numpy() for example in examples])
+
+
+def miou(labels, predictions, classes) -> float:
+    """In percent, absent classes counted as 0."""
+    matrix = confusion.confusion_matrix(labels, predictions, classes=len(classes), name="images")
+    return 100 * protocol.score(matrix, classes).miou_all
+
+
+def alignment(labels, predictions, classes, reach=2) -> None:
+    """Prints where the labels of translations would fit best what a network sees that never saw a translation."""
+
+    def fit(right, down):
+        rows, columns = (slice(max(0, -by), -by if by > 0 else None) for by in (down, right))
+        moved_rows, moved_columns = (slice(max(0, by), by if by < 0 else None) for by in (down, right))
+        return miou(labels[:, rows, columns], predictions[:, moved_rows, moved_columns], classes)
+
+    steps = range(-reach, reach + 1)
+    print("\nmIoU in % of raw network 0 on translations, if their labels lay further right (columns) and down (rows)\n")
+    print("| |" + "".join(f" {right:+d} |" for right in steps) + "\n|---|" + "---:|" * len(steps))
+    for down in steps:
+        print(f"| {down:+d} |" + "".join(f" {fit(right, down):.2f} |" for right in steps))
 
 
 def save_grid(path: pathlib.Path, raw, stylised, target, rows=4) -> None:
@@ -144,16 +164,14 @@ def main() -> None:
     looks(pictures)
     displacement(pictures[source], pictures[stylised])
     save_grid(folder / f"{stylised}.png", *pictures.values())
-    scores = {
-        kind: {
-            name: [
-                100 * miou(folder / f"{kind}-{source}-{seed}", manifest, options.test_frames)
-                for seed in range(options.seeds)
-            ]
-            for name, manifest in sets.items()
-        }
-        for kind in kinds
-    }
+    scores = {kind: {name: [] for name in sets} for kind in kinds}
+    for kind in kinds:
+        for seed in range(options.seeds):
+            for name, manifest in sets.items():
+                maps = predicted(folder / f"{kind}-{source}-{seed}", manifest, options.test_frames)
+                scores[kind][name].append(miou(*maps, manifest.classes))
+                if (kind, seed, name) == ("raw", 0, stylised):
+                    alignment(*maps, manifest.classes)
     print(f"\nmIoU in %, mean of {options.seeds} seeds (each in brackets)\n")
     print(f"| trained on | tested on {TARGET} | on {source} | on {stylised} |\n|---|---|---|---|")
     for kind, (name, _) in kinds.items():
