@@ -29,8 +29,9 @@ PRESETS: dict[str, dict] = {
         "init": "none",
         "aspp_rates": (2, 4, 8, 12),
         "discriminator_width": 16,
-        # The lambdas and the discriminators' learning rate of the published networks are for 50000 and more steps on
-        # pretrained features: in 1200 steps from random weights such discriminators hardly leave chance.
+        # With the published networks' lambdas, which are for pretrained features and 50000 steps, the adversary has no
+        # say in 1200 steps from random weights; at their learning rate discriminators need 450 to come to life. See
+        # docs/results.md.
         "adv_weight_feature": 2e-3,
         "adv_weight_output": 1e-2,
         "discriminator_lr": 1e-3,
