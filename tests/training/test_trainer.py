@@ -117,6 +117,15 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number):
     np.testing.assert_array_equal(task.weights.numpy(), expected)
 
 
+@pytest.fixture
+def ctrl_c_interrupts():
+    """As at a terminal: what a shell starts in the background of a script ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c_interrupts")
 def test_a_second_ctrl_c_stops_at_once(tmp_path):
     def accident(batch):
         if batch == 3:
