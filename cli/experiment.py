@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 
 from msda_tf import files
-from msda_tf.cli.progress import counting
+from msda_tf.cli.progress import counting, duration
 from msda_tf.cli.train import TrainingProgress, given_settings
 from msda_tf.data import manifest as manifests
 from msda_tf.errors import MsdaError, UsageError
@@ -120,7 +120,7 @@ class _Shown:
 
     @contextlib.contextmanager
     def __call__(self, job, progress):
-        left = "" if progress.seconds_left is None else f", about {_duration(progress.seconds_left)} left"
+        left = "" if progress.seconds_left is None else f", about {duration(progress.seconds_left)} left"
         self._console.print(
             f"\nRun {progress.number} of {progress.count}{left}: {job.name}", style="bold", highlight=False
         )
@@ -140,11 +140,6 @@ class _Shown:
                 {"on_progress": training, "on_weights": training.weights, "on_finished": training.finished},
                 {"on_progress": scored},
             )
-
-
-def _duration(seconds: float) -> str:
-    minutes = max(1, round(seconds / 60))
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _report(jobs, console, output, *, grid, seeds, failures) -> None:

@@ -1,4 +1,4 @@
-"""Progress of a command that works through a known number of images."""
+"""Progress of a command that works through a known number of images, and times as they are printed."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -27,3 +27,9 @@ def counting(console: Console, what: str) -> Iterator[Callable[[int, int], None]
     with Progress(*columns, console=console) as progress:
         task = progress.add_task(what, total=None)
         yield lambda done, count: progress.update(task, completed=done, total=count or None)
+
+
+def duration(seconds: float) -> str:
+    """Whole minutes, as people say it: "7 min", "3 h 05 min"."""
+    minutes = max(1, round(seconds / 60))
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

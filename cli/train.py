@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from msda_tf import config as configuration
+from msda_tf.cli.progress import duration
 from msda_tf.data import manifest as manifests
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.presets import PRESETS
@@ -154,7 +155,7 @@ def show_cost(config, cost) -> None:
         f"activations and gradients {step:.2f}; peak of these three steps: {peaks}",
         "time": f"first step {cost.first_seconds:.1f} s (tracing included), then {cost.step_seconds:.3f} s: "
         f"{cost.images / cost.step_seconds:.2f} images/s, {cost.flops / cost.step_seconds / 1e9:,.0f} GFLOP/s, "
-        f"{config.steps} steps in {config.steps * cost.step_seconds / 3600:.1f} hours",
+        f"{config.steps} steps in {duration(config.steps * cost.step_seconds)}",
     }.items():
         click.echo(f"{name + ':':12}{value}")
     click.echo()

@@ -52,6 +52,7 @@ def test_shows_the_cost_of_every_network_and_writes_nothing(capsys, prepared_dat
         assert number(r"([\d,.]+) GFLOP ", text) > 0
         first, then = number(r"first step ([\d.]+) s", text), number(r"then ([\d.]+) s", text)
         assert first > then > 0
+        assert re.search(r"1200 steps in (\d+ h )?\d+ min", text)
 
 
 def test_parameters_by_part_are_all_there_are(prepared_data):
