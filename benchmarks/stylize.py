@@ -10,9 +10,9 @@ and prints
 - mean and standard deviation of each colour channel, raw, stylised and target, over the training images,
 - Frechet distances to the target, on features of a fixed random network (no FID), and between the target's two halves,
 - how far edges moved: the shift by which a frame's and its translation's edges fit best, by phase correlation,
-- mIoU (19 classes, absent ones count 0) of the three kinds of networks on the target's test images, and on the raw and
-  the stylised source's first frames, which are among those that the first two learned from. The network that learned
-  the target finds its way on translations only if they look like the target and lie where the labels say;
+- mIoU (19 classes, absent ones count 0) of the three kinds of networks on the target's test images, and on new frames
+  of the source, raw and stylised. The network that learned the target finds its way on translations only if they look
+  like the target and lie where the labels say;
 - where labels fit best what a network of the raw source sees in translations: unmoved, if these kept their places.
 
 Everything is kept in FOLDER; started again, it goes on where it stopped.
@@ -141,7 +141,11 @@ def main() -> None:
     if options.unit is None:
         domains = ["--source", source, "--target", TARGET, "--data", data]
         steps.append(["stylize", "train", *domains, "--preset", "miniature", "--run", unit])
-    steps.append(["stylize", "apply", "--run", unit, "--name", stylised, "--data", data])
+    # The source's test frames are among its training frames, as GTA5's and SYNTHIA's: scores need frames of their own.
+    unseen = folder / "unseen"
+    frames = ["--train-frames", 1, "--test-frames", options.test_frames]
+    steps.append(["prepare", "--dataset", "miniature", "--seed", 1, "--output", unseen, *frames])
+    steps += [["stylize", "apply", "--run", unit, "--name", stylised, "--data", where] for where in (data, unseen)]
     labelled = folder / "labelled"
     kinds = {
         "raw": (source, data),
@@ -164,6 +168,7 @@ def main() -> None:
     looks(pictures)
     displacement(pictures[source], pictures[stylised])
     save_grid(folder / f"{stylised}.png", *pictures.values())
+    sets |= {name: manifests.find(unseen, name) for name in (source, stylised)}
     scores = {kind: {name: [] for name in sets} for kind in kinds}
     for kind in kinds:
         for seed in range(options.seeds):
@@ -173,7 +178,7 @@ def main() -> None:
                 if (kind, seed, name) == ("raw", 0, stylised):
                     alignment(*maps, manifest.classes)
     print(f"\nmIoU in %, mean of {options.seeds} seeds (each in brackets)\n")
-    print(f"| trained on | tested on {TARGET} | on {source} | on {stylised} |\n|---|---|---|---|")
+    print(f"| trained on | tested on {TARGET} | on new {source} | on new {stylised} |\n|---|---|---|---|")
     for kind, (name, _) in kinds.items():
         cells = [
             f"{statistics.mean(values):.2f} ({', '.join(f'{v:.2f}' for v in values)})"
