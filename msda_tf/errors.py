@@ -19,8 +19,11 @@ class UsageError(MsdaError):
 def summary(error: Exception) -> str:
     """An unforeseen error in one line: its type and message.
 
-    Errors inside a `tf.function` begin with "in user code:" and lines of code; type and message come last.
+    Errors inside a `tf.function` begin with a heading, "in user code:" or "Graph execution error:", and lines of code;
+    the message comes last, but for the node's name.
     """
-    lines, kind = str(error).strip().splitlines() or [""], type(error).__name__
-    message = lines[-1 if lines[0].startswith("in user code") else 0].strip()
+    lines, kind = [line.strip() for line in str(error).splitlines() if line.strip()] or [""], type(error).__name__
+    message = lines[0]
+    if message.endswith(":"):
+        message = [line for line in lines if not line.startswith("[[{{node")][-1]
     return f"{kind}: {message.removeprefix(f'{kind}: ')}"
