@@ -101,10 +101,12 @@ def miou(labels, predictions, classes) -> float:
 def alignment(labels, predictions, classes, reach=2) -> None:
     """Prints where the labels of translations would fit best what a network sees that never saw a translation."""
 
+    def kept(by):
+        """What of the labels stays in the picture when they move; of the picture beneath them, kept(-by)."""
+        return slice(max(0, -by), -by if by > 0 else None)
+
     def fit(right, down):
-        rows, columns = (slice(max(0, -by), -by if by > 0 else None) for by in (down, right))
-        moved_rows, moved_columns = (slice(max(0, by), by if by < 0 else None) for by in (down, right))
-        return miou(labels[:, rows, columns], predictions[:, moved_rows, moved_columns], classes)
+        return miou(labels[:, kept(down), kept(right)], predictions[:, kept(-down), kept(-right)], classes)
 
     steps = range(-reach, reach + 1)
     print("\nmIoU in % of raw network 0 on translations, if their labels lay further right (columns) and down (rows)\n")
@@ -124,6 +126,13 @@ def save_grid(path: pathlib.Path, raw, stylised, target, rows=4) -> None:
     print(f"\npictures: {path}")
 
 
+def run_all(commands) -> None:
+    """Runs msda-tf with each list of arguments, as if they had been typed."""
+    for command in commands:
+        print("\n$ msda-tf " + " ".join(map(str, command)), flush=True)
+        msda_tf([str(argument) for argument in command])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=pathlib.Path)
@@ -136,32 +145,30 @@ def main() -> None:
     options = parser.parse_args()
     folder, source, stylised = options.folder, options.source, f"{options.source}_as_{TARGET}"
     data, unit = folder / "data", options.unit or folder / f"unit-{source}"
-    frames = ["--train-frames", options.frames, "--test-frames", options.test_frames]
-    steps = [["prepare", "--dataset", "miniature", "--output", data, *frames]]
+    generate = ["prepare", "--dataset", "miniature", "--test-frames", options.test_frames]
+    preparing = [[*generate, "--train-frames", options.frames, "--output", data]]
     if options.unit is None:
         domains = ["--source", source, "--target", TARGET, "--data", data]
-        steps.append(["stylize", "train", *domains, "--preset", "miniature", "--run", unit])
+        preparing.append(["stylize", "train", *domains, "--preset", "miniature", "--run", unit])
     # The source's test frames are among its training frames, as GTA5's and SYNTHIA's: scores need frames of their own.
     unseen = folder / "unseen"
-    frames = ["--train-frames", 1, "--test-frames", options.test_frames]
-    steps.append(["prepare", "--dataset", "miniature", "--seed", 1, "--output", unseen, *frames])
-    steps += [["stylize", "apply", "--run", unit, "--name", stylised, "--data", where] for where in (data, unseen)]
+    preparing.append([*generate, "--train-frames", 1, "--seed", 1, "--output", unseen])
+    preparing += [["stylize", "apply", "--run", unit, "--name", stylised, "--data", where] for where in (data, unseen)]
+    run_all(preparing)
     labelled = folder / "labelled"
+    oracle.link(data, TARGET, labelled)
     kinds = {
         "raw": (source, data),
         "stylised": (stylised, data),
         "oracle": (oracle.labelled_name(TARGET), labelled),
     }
+    trainings = []
     for seed in range(options.seeds):
         for kind, (name, where) in kinds.items():
             training = ["--target", TARGET, "--sources", name, "--no-adapt", "--preset", "tiny", "--data", where]
             lengths = ["--steps", options.steps, "--seed", seed, "--set", "evaluate_every=0"]
-            steps.append(["train", *training, *lengths, "--run", folder / f"{kind}-{source}-{seed}"])
-    for step in steps:
-        if labelled in step:
-            oracle.link(data, TARGET, labelled)
-        print("\n$ msda-tf " + " ".join(map(str, step)), flush=True)
-        msda_tf([str(argument) for argument in step])
+            trainings.append(["train", *training, *lengths, "--run", folder / f"{kind}-{source}-{seed}"])
+    run_all(trainings)
 
     sets = {name: manifests.find(data, name) for name in (source, stylised, TARGET)}
     pictures = {name: training_images(manifest) for name, manifest in sets.items()}

@@ -12,6 +12,11 @@ CHANNELS = (16, 32, 64)
 _SEED = 20180501
 
 
+def random_kernel(random: np.random.RandomState, inputs: int, filters: int) -> np.ndarray:
+    """The next kernel of a 3x3 convolution, float32 `[3, 3, inputs, filters]`, of He's deviation."""
+    return (random.standard_normal((3, 3, inputs, filters)) * (2 / (9 * inputs)) ** 0.5).astype(np.float32)
+
+
 def random_features(images: np.ndarray) -> np.ndarray:
     """Features of every patch of uint8 images `[B, H, W, 3]`: float32 `[N, 64]`, one row for each 8x8 pixels.
 
@@ -20,9 +25,9 @@ def random_features(images: np.ndarray) -> np.ndarray:
     random = np.random.RandomState(_SEED)  # whose numbers NumPy promises never to change
     x, inputs = tf.constant(images, tf.float32) / 127.5 - 1.0, 3
     for filters in CHANNELS:
-        kernel = random.standard_normal((3, 3, inputs, filters)) * (2 / (9 * inputs)) ** 0.5
+        kernel = random_kernel(random, inputs, filters)
         bias = random.standard_normal(filters) * 0.1
-        x = tf.nn.conv2d(x, tf.constant(kernel, tf.float32), 2, "SAME") + tf.constant(bias, tf.float32)
+        x = tf.nn.conv2d(x, tf.constant(kernel), 2, "SAME") + tf.constant(bias, tf.float32)
         x, inputs = tf.nn.relu(x), filters
     return tf.reshape(x, [-1, inputs]).numpy()
 

@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from msda_tf.errors import MsdaError
+from msda_tf.stylize.frechet import random_kernel
 from msda_tf.weights import imagenet
 
 URL = (
@@ -53,8 +54,7 @@ class RandomFeatures:
     def __init__(self):
         random, inputs, self._kernels = np.random.RandomState(self._SEED), 3, []
         for filters in self._CHANNELS:
-            kernel = random.standard_normal((3, 3, inputs, filters)) * (2 / (9 * inputs)) ** 0.5
-            self._kernels.append(kernel.astype(np.float32))
+            self._kernels.append(random_kernel(random, inputs, filters))
             inputs = filters
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:

@@ -70,9 +70,11 @@ class UnitTask:
             self.unit = build_unit(config)
             self.generator_optimizer = self._optimizer(self.unit.generator_variables)
             self.discriminator_optimizer = self._optimizer(self.unit.discriminator_variables)
-            features = None if vgg_weights is None else PerceptualFeatures(vgg_weights)
-        if config.perceptual_weight and config.perceptual_features == "random":
-            features = RandomFeatures()
+            features = None
+            if vgg_weights is not None:
+                features = PerceptualFeatures(vgg_weights)
+            elif config.perceptual_weight and config.perceptual_features == "random":
+                features = RandomFeatures()
         self._step = UnitStep(
             unit=self.unit,
             config=config,
