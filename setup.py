@@ -3,7 +3,7 @@
 import pathlib
 import re
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 HERE = pathlib.Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "msda_tf" / "__init__.py").read_text())[1]
@@ -19,18 +19,8 @@ setup(
     # `cli` and `data_prep` are too general to be import names of their own: they are installed inside msda_tf.
     package_dir={"msda_tf": "msda_tf", "msda_tf.cli": "cli", "msda_tf.data_prep": "data_prep"},
     packages=[
-        "msda_tf",
-        "msda_tf.data",
-        "msda_tf.models",
-        "msda_tf.weights",
-        "msda_tf.stylize",
-        "msda_tf.training",
-        "msda_tf.evaluation",
-        "msda_tf.experiment",
-        "msda_tf.report",
-        "msda_tf.serving",
-        "msda_tf.cli",
-        "msda_tf.data_prep",
+        *find_packages(include=["msda_tf", "msda_tf.*"]),
+        *("msda_tf." + name for name in find_packages(include=["cli", "cli.*", "data_prep", "data_prep.*"])),
     ],
     package_data={"msda_tf.report": ["template/*"]},
     install_requires=[

@@ -17,6 +17,8 @@ import subprocess
 import sys
 import time
 
+from msda_tf.config.branches import plan
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
@@ -25,12 +27,12 @@ def measure(options) -> dict[str, float]:
     import numpy as np
     import tensorflow as tf
 
-    from msda_tf import graph_cost, runs
     from msda_tf.config import resolve
     from msda_tf.data.corrupt import CorruptRecords
     from msda_tf.data.manifest import Manifest
     from msda_tf.labels import CITYSCAPES_CLASSES
-    from msda_tf.training.segmentation import SegmentationTask
+    from msda_tf.methods.task import SegmentationTask
+    from msda_tf.training import graph_cost
 
     tf.config.threading.set_intra_op_parallelism_threads(options.threads)
     tf.config.threading.set_inter_op_parallelism_threads(options.threads)
@@ -46,7 +48,7 @@ def measure(options) -> dict[str, float]:
         )
         for name in [*names, "target"]
     }  # fmt: skip
-    (network,) = runs.plan(config)
+    (network,) = plan(config)
     strategy = tf.distribute.get_strategy()
     task = SegmentationTask(
         config=config, network=network, manifests=manifests, strategy=strategy, corrupt=CorruptRecords(limit=0)

@@ -32,7 +32,8 @@ from msda_tf.data import pipeline, records  # noqa: E402
 from msda_tf.data.index import RecordIndex  # noqa: E402
 from msda_tf.data.manifest import Manifest  # noqa: E402
 from msda_tf.data.tfrecord import frame  # noqa: E402
-from msda_tf.data_prep import label_images, miniature  # noqa: E402
+from msda_tf.data.writing import label_maps  # noqa: E402
+from msda_tf.data_prep.miniature import generate as miniature  # noqa: E402
 from msda_tf.labels import CITYSCAPES_CLASSES, IGNORE  # noqa: E402
 
 WARM_UP = 3
@@ -71,7 +72,7 @@ def write(directory: pathlib.Path, frames: list, image_format: str, shrink: int)
                 image_format=image_format,
                 height=size[1],
                 width=size[0],
-                label=label_images.encode(label),
+                label=label_maps.encode(label),
             )
             file.write(frame(records.to_example(record)))
     shard = manifests.Shard(file=path.name, examples=len(frames), bytes=path.stat().st_size, sha256="")

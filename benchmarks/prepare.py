@@ -20,7 +20,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from msda_tf.data_prep import cityscapes, convert, gta5, synthia
+from msda_tf.data_prep.conversion import convert
+from msda_tf.data_prep.readers import cityscapes, gta5, synthia
 
 FINDERS = {"gta5": gta5.find, "synthia": synthia.find, "cityscapes": cityscapes.find}
 

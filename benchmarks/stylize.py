@@ -28,13 +28,13 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from msda_tf import trained
 from msda_tf.cli.main import main as msda_tf
 from msda_tf.data import manifest as manifests
 from msda_tf.data import pipeline
 from msda_tf.evaluation import confusion, protocol
 from msda_tf.experiment import oracle
-from msda_tf.inference import Inference
+from msda_tf.inference.members import Inference
+from msda_tf.runs import trained
 from msda_tf.stylize.frechet import frechet_distance, random_features
 from msda_tf.stylize.grid import grid
 

@@ -27,6 +27,8 @@ import time
 
 import numpy as np
 
+from msda_tf.config.branches import plan
+
 CLASSES = 19
 FEEDS = (("S1", "S-All"), ("S2", "S-All"))
 CPU = {"ours": ("tensorflow", "float32", False), "PyTorch": ("torch", "float32", False)}
@@ -103,12 +105,11 @@ def tensorflow_step(options, arithmetic: str, compiled: bool, batch: dict):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
 
-    from msda_tf import runs
     from msda_tf.config import TrainConfig
     from msda_tf.data.corrupt import CorruptRecords
     from msda_tf.data.manifest import Manifest
     from msda_tf.labels import CITYSCAPES_CLASSES
-    from msda_tf.training.segmentation import SegmentationTask
+    from msda_tf.methods.task import SegmentationTask
     from msda_tf.training.workers import local_strategy
 
     tf.config.threading.set_intra_op_parallelism_threads(options.threads)
@@ -128,9 +129,9 @@ def tensorflow_step(options, arithmetic: str, compiled: bool, batch: dict):
         )
         for name, size in {"one": options.source, "two": options.source, "target": options.target}.items()
     }  # fmt: skip
-    (plan,) = runs.plan(config)
+    (network,) = plan(config)
     task = SegmentationTask(
-        config=config, network=plan, manifests=manifests, strategy=local_strategy(), corrupt=CorruptRecords(limit=0)
+        config=config, network=network, manifests=manifests, strategy=local_strategy(), corrupt=CorruptRecords(limit=0)
     )
     weights = make_weights({torch_name(v.path): _torch_shape(v.shape) for v in task.segmenter.variables})
     for variable in task.segmenter.variables:

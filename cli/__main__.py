@@ -1,5 +1,5 @@
 """`python -m msda_tf.cli`: the msda-tf command, for where its script is not on the PATH."""
 
-from msda_tf.cli.main import main
+from .main import main
 
 main()

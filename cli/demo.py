@@ -51,7 +51,7 @@ def command(output, target, steps, train_frames, test_frames):
 
 def _run(*arguments) -> None:
     """Runs a command of ours in this process, as if it had been typed."""
-    from msda_tf.cli.main import cli
+    from .main import cli
 
     words = [str(word) for word in arguments]
     click.secho(f"\n$ msda-tf {shlex.join(words)}", bold=True)

@@ -5,9 +5,10 @@ import pathlib
 import click
 from rich.console import Console
 
-from msda_tf.cli import options
-from msda_tf.cli.progress import counting
 from msda_tf.evaluation.protocol import SUBSET_RULES, subset
+
+from . import options
+from .progress import counting
 
 
 @click.command(context_settings={"max_content_width": 110})

@@ -7,12 +7,13 @@ import click
 from rich.console import Console
 
 from msda_tf import files
-from msda_tf.cli.progress import counting, duration
-from msda_tf.cli.train import TrainingProgress, given_settings
 from msda_tf.data import manifest as manifests
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.experiment import jobs as planning
 from msda_tf.experiment import results, tables
+
+from .progress import counting, duration
+from .train import TrainingProgress, given_settings
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -98,7 +99,7 @@ def _check_data(grid: str, data: pathlib.Path) -> None:
     """Makes the miniature data if it is missing; refuses one grid's data for the other."""
     there = set(manifests.available(data)) & set(planning.TARGETS)
     if grid == "miniature" and len(there) < len(planning.TARGETS):
-        from msda_tf.cli.main import cli
+        from .main import cli
 
         click.echo(f"The miniature data sets are not in {data}: msda-tf prepare --dataset miniature --output {data}")
         cli.main(["prepare", "--dataset", "miniature", "--output", str(data)], standalone_mode=False)

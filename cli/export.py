@@ -4,7 +4,7 @@ import pathlib
 
 import click
 
-from msda_tf.cli import options
+from . import options
 
 
 class Size(click.ParamType):

@@ -29,7 +29,9 @@ def command(folder, output, split, images):
     \b
     msda-tf inspect data/gta5
     """
-    from msda_tf.data_prep import inspection, inspection_page, inspection_pictures
+    from msda_tf.data_prep.inspection import inspect as inspection
+    from msda_tf.data_prep.inspection import page as inspection_page
+    from msda_tf.data_prep.inspection import pictures as inspection_pictures
     from msda_tf.evaluation.pictures import write_png
 
     if not (folder / manifests.FILE_NAME).is_file() and (inside := manifests.available(folder)):

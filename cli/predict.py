@@ -5,10 +5,11 @@ import pathlib
 import click
 from rich.console import Console
 
-from msda_tf.cli import options
-from msda_tf.cli.progress import counting
 from msda_tf.errors import MsdaError, UsageError
-from msda_tf.results import DEFAULT_KINDS, KINDS
+from msda_tf.prediction.results import DEFAULT_KINDS, KINDS
+
+from . import options
+from .progress import counting
 
 
 @click.command(context_settings={"max_content_width": 110})

@@ -110,7 +110,7 @@ def command(context, dataset, config, raw, output, name, verify, **options):
 
 
 def _describe(config: pathlib.Path | None):
-    from msda_tf.data_prep import custom
+    from msda_tf.data_prep.readers import custom
 
     if config is None:
         raise UsageError(
@@ -120,7 +120,7 @@ def _describe(config: pathlib.Path | None):
 
 
 def _find(dataset: str, raw: pathlib.Path, description, options: dict):
-    from msda_tf.data_prep import cityscapes, custom, folder, gta5, sim_splits, synthia
+    from msda_tf.data_prep.readers import cityscapes, custom, folder, gta5, sim_splits, synthia
 
     test_frames = options["test_frames"] or sim_splits.TEST_FRAMES
     if dataset == "gta5":
@@ -133,8 +133,9 @@ def _find(dataset: str, raw: pathlib.Path, description, options: dict):
 
 
 def _prepare(found, output: pathlib.Path, name: str, options: dict):
-    from msda_tf.data_prep import class_map, convert
-    from msda_tf.data_prep.images import Storage
+    from msda_tf.data.writing.images import Storage
+    from msda_tf.data_prep.conversion import convert
+    from msda_tf.data_prep.labels import class_map
 
     if options["class_map"]:
         found = class_map.apply(found, options["class_map"])
@@ -158,7 +159,7 @@ def _prepare(found, output: pathlib.Path, name: str, options: dict):
 def _miniature(output: pathlib.Path, *, verify: bool, options: dict) -> None:
     if output == pathlib.Path("data"):
         raise UsageError("--output data is for real data sets, and miniature uses their names: choose another folder")
-    from msda_tf.data_prep import generated
+    from msda_tf.data_prep.miniature import generated
 
     with _progress("miniature") as progress:
         found = generated.find(
@@ -179,7 +180,7 @@ def _miniature(output: pathlib.Path, *, verify: bool, options: dict) -> None:
 
 
 def _verify(manifest: manifests.Manifest, workers: int | None) -> None:
-    from msda_tf.data_prep.verify import verify
+    from msda_tf.data_prep.conversion.verify import verify
 
     with _progress(manifest.name) as progress:
         count = verify(manifest, workers=workers, progress=progress)

@@ -5,10 +5,11 @@ import pathlib
 import click
 from rich.console import Console
 
-from msda_tf import images
-from msda_tf.cli import options
-from msda_tf.cli.progress import counting
 from msda_tf.errors import MsdaError, UsageError
+from msda_tf.prediction import images
+
+from . import options
+from .progress import counting
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -44,14 +45,14 @@ def command(url, address, model, source, output, timeout, retries):
     if (url is None) == (address is None):
         raise UsageError("name the server by either --url (REST) or --grpc")
     images.check_output(source, output)
-    from msda_tf.serving import query
+    from msda_tf.serving.client import query
 
     if url is not None:
-        from msda_tf.serving.rest import RestClient
+        from msda_tf.serving.client.rest import RestClient
 
         client = RestClient(url, timeout=timeout)
     else:
-        from msda_tf.serving.grpc_client import GrpcClient
+        from msda_tf.serving.client.grpc_client import GrpcClient
 
         client = GrpcClient(address, model=model, timeout=timeout)
     with counting(Console(), "segmenting") as progress:

@@ -19,7 +19,7 @@ def command(folder):
     msda-tf runs
     msda-tf runs experiments
     """
-    from msda_tf import run_list
+    from msda_tf.runs import listing as run_list
 
     found = run_list.find(folder)
     if not found:

@@ -5,9 +5,10 @@ import pathlib
 import click
 from rich.console import Console
 
-from msda_tf.cli.progress import counting
 from msda_tf.stylize import config as configuration
 from msda_tf.stylize.config import PRESETS
+
+from .progress import counting
 
 
 @click.group(invoke_without_command=True)
@@ -55,7 +56,7 @@ def train(directory, file, settings, preset, restart, yes, print_config, **optio
       msda-tf stylize train --source synthia --target cityscapes --preset unit-256 --set precision=mixed_bfloat16
       msda-tf stylize train --source gta5 --target cityscapes --preset miniature --data data-miniature
     """
-    from msda_tf.cli.train import TrainingProgress, given_settings, show_config
+    from .train import TrainingProgress, given_settings, show_config
 
     config, origins = configuration.resolve(preset=preset, file=file, settings=given_settings(settings, options))
     console = Console()
@@ -121,7 +122,7 @@ def apply(directory, dataset, name, data, step, tile, image_format, jpeg_quality
       msda-tf stylize apply --run runs/stylize-gta5-to-cityscapes --name gta5_as_cityscapes
       msda-tf stylize apply --run runs/stylize-gta5-to-cityscapes --tile 768      in tiles, with little memory
     """
-    from msda_tf.data_prep.images import Storage
+    from msda_tf.data.writing.images import Storage
     from msda_tf.stylize import apply as applying
     from msda_tf.stylize import run as runs
 

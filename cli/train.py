@@ -8,10 +8,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from msda_tf import config as configuration
-from msda_tf.cli.progress import duration
+from msda_tf.config.presets import PRESETS
 from msda_tf.data import manifest as manifests
 from msda_tf.errors import MsdaError, UsageError
-from msda_tf.presets import PRESETS
+
+from .progress import duration
 
 
 @click.command(context_settings={"max_content_width": 110})

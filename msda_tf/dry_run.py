@@ -5,14 +5,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from msda_tf import graph_cost, runs
 from msda_tf.config import TrainConfig
+from msda_tf.config.branches import NetworkPlan, plan
+from msda_tf.config.inputs import input_size
 from msda_tf.data.corrupt import CorruptRecords
+from msda_tf.methods.task import SegmentationTask
 from msda_tf.models.segmenter import MultiSourceSegmenter
-from msda_tf.runs import NetworkPlan
 from msda_tf.train import check_batch_size, load_manifests
-from msda_tf.training import memory
-from msda_tf.training.segmentation import SegmentationTask, input_size
+from msda_tf.training import graph_cost, memory
 from msda_tf.training.workers import local_strategy
 
 STEPS = 3
@@ -60,7 +60,7 @@ def dry_run(config: TrainConfig) -> Iterator[Cost]:
     strategy = local_strategy()
     check_batch_size(config, strategy)
     sizes = {name: input_size(config, manifest) for name, manifest in manifests.items()}
-    for network in runs.plan(config):
+    for network in plan(config):
         corrupt = CorruptRecords(limit=config.corrupt_limit)
         task = SegmentationTask(config=config, network=network, manifests=manifests, strategy=strategy, corrupt=corrupt)
         batches = task.batches(0)

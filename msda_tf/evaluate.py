@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from msda_tf import trained
 from msda_tf.data import manifest as manifests
 from msda_tf.data import pipeline
 from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.data.manifest import Manifest
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.evaluation import confusion, metrics, pictures, protocol, tables
-from msda_tf.evaluation.merge import RULES
 from msda_tf.evaluation.metrics import MAX_MERGE, Metrics
-from msda_tf.stream import batches
-from msda_tf.trained import Trained
+from msda_tf.inference.merge import RULES
+from msda_tf.inference.stream import batches
+from msda_tf.runs import trained
+from msda_tf.runs.trained import Trained
 
 OnImage = Callable[[str, np.ndarray, np.ndarray, dict[str, np.ndarray]], None]
 """Takes an image's name, the image uint8 `[H, W, 3]` RGB, its label uint8 `[H, W]`, and every label map by name."""

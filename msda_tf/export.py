@@ -8,12 +8,13 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from msda_tf import files, trained
+from msda_tf import files
 from msda_tf.errors import MsdaError, UsageError
-from msda_tf.inference import Inference
+from msda_tf.inference.members import Inference
+from msda_tf.runs import trained
+from msda_tf.runs.trained import Trained
 from msda_tf.serving import compress, convert, metadata, warmup
 from msda_tf.serving.model import Served, ServedModel
-from msda_tf.trained import Trained
 
 EXTRA = "assets.extra"
 """The folder of a SavedModel that TensorFlow passes over, save for the warm-up requests."""

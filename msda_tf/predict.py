@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from msda_tf import images, results, submission, trained, video
 from msda_tf.errors import UsageError
 from msda_tf.evaluation import pictures
-from msda_tf.inference import Inference
-from msda_tf.stream import stream
+from msda_tf.inference.members import Inference
+from msda_tf.inference.stream import stream
+from msda_tf.prediction import images, results, submission, video
+from msda_tf.runs import trained
 
 
 @dataclass(frozen=True)

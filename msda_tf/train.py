@@ -9,12 +9,14 @@ from absl import logging
 
 from msda_tf import runs, weights
 from msda_tf.config import TrainConfig, validate
+from msda_tf.config.branches import NetworkPlan
+from msda_tf.config.inputs import input_size
 from msda_tf.data import manifest as manifests_module
 from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.data.manifest import Manifest
 from msda_tf.errors import MsdaError, UsageError
-from msda_tf.runs import NetworkPlan, Run
-from msda_tf.training.segmentation import SegmentationTask, input_size
+from msda_tf.methods.task import SegmentationTask
+from msda_tf.runs import Run
 from msda_tf.training.trainer import Outcome, Schedule, Trainer
 from msda_tf.training.workers import Workers, connect
 from msda_tf.weights import ImportReport

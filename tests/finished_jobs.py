@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from msda_tf import runs
+from msda_tf.config.branches import plan
 from msda_tf.evaluation import metrics
 from msda_tf.evaluation.metrics import Metrics
 from msda_tf.labels import CITYSCAPES_CLASSES
@@ -12,7 +12,7 @@ PIXELS = 1000
 
 def train(job, *, step: int = 10) -> None:
     """Leaves a checkpoint of every network at a step."""
-    for network in runs.plan(job.config):
+    for network in plan(job.config):
         folder = job.directory / "networks" / network.name / "checkpoints" / f"step-{step:08d}"
         folder.mkdir(parents=True)
         (folder / "checkpoint.json").write_text("{}")

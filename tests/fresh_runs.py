@@ -5,7 +5,7 @@ import pathlib
 from msda_tf import config as configuration
 from msda_tf import runs
 from msda_tf.data import manifest as manifests
-from msda_tf.networks import build_segmenter
+from msda_tf.inference.networks import build_segmenter
 from msda_tf.runs import Run
 from msda_tf.training.checkpoints import Checkpoints
 

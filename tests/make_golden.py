@@ -15,7 +15,7 @@ from networks import SMALL, torch_shapes
 from seeded import seeded_state
 
 from msda_tf.files import replacing
-from msda_tf.models.backbone import DEPTHS
+from msda_tf.models.backbones.atrous_resnet import DEPTHS
 from msda_tf.models.segmenter import MultiSourceSegmenter
 
 RESULTS = ("feature", "output", "image")

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from msda_tf.models.backbone import Depth
+from msda_tf.models.backbones.atrous_resnet import Depth
 from msda_tf.models.segmenter import MultiSourceSegmenter
 
 SMALL = Depth(blocks=(1, 2, 3, 2), planes=(8, 12, 16, 20), stem=8)

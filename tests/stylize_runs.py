@@ -3,8 +3,8 @@
 import numpy as np
 from seeded import seeded
 
-from msda_tf.models.unit import Unit
 from msda_tf.stylize import config as configuration
+from msda_tf.stylize.unit.networks import Unit
 
 TINY = {"crop": 64, "channels": 2, "blocks": 1, "discriminator_channels": 2, "evaluate_images": 2, "preview_images": 2}
 

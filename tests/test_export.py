@@ -5,8 +5,9 @@ import pathlib
 import pytest
 import tensorflow as tf
 
-from msda_tf import export, trained
+from msda_tf import export
 from msda_tf.errors import MsdaError
+from msda_tf.runs import trained
 
 
 @pytest.fixture

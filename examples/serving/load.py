@@ -17,8 +17,8 @@ import time
 import numpy as np
 
 from msda_tf.errors import MsdaError
-from msda_tf.serving.grpc_client import GrpcClient
-from msda_tf.serving.rest import RestClient
+from msda_tf.serving.client.grpc_client import GrpcClient
+from msda_tf.serving.client.rest import RestClient
 
 
 def send(client, image: bytes, count: int) -> tuple[list[float], collections.Counter]:

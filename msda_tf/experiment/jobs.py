@@ -159,7 +159,7 @@ def _row(grid, output, data, target, scale, seed, settings) -> list[Job]:
 
 def state(job: Job) -> State:
     """How far a job is, from its files alone."""
-    networks = runs.plan(job.config)
+    networks = plan(job.config)
     of = job.config.steps * len(networks)
     if not runs.exists(job.directory):
         return State(0, of, False)

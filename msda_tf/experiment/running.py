@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from msda_tf import runs
+from msda_tf.config.branches import plan
 from msda_tf.errors import MsdaError, summary
 from msda_tf.experiment import jobs, oracle
 from msda_tf.experiment.jobs import Job
@@ -145,7 +146,7 @@ class _Clock:
 def _images(job: Job, steps_before: int) -> float:
     """Images that a job's networks still pass, in full-size ones: what its time is proportional to."""
     config = job.config
-    networks = runs.plan(config)
+    networks = plan(config)
     each = sum(config.steps * (len(network.feeds) + config.adapt) for network in networks)
     share = 1 - steps_before / (config.steps * len(networks))
     return config.batch_size * config.scale**2 * each * share

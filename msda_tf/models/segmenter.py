@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
-from msda_tf.models.backbone import AtrousResNet, Depth
-from msda_tf.models.heads import AdaptiveClassificationModule
+from msda_tf.models.backbones.atrous_resnet import AtrousResNet, Depth
+from msda_tf.models.module import AdaptiveClassificationModule
 
 LEVELS = ("feature", "output")
 """Stage 3 and stage 4 of the backbone: where the two modules sit."""

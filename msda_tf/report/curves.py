@@ -8,7 +8,7 @@ import numpy as np
 
 from msda_tf.errors import MsdaError
 from msda_tf.evaluation.metrics import MAX_MERGE
-from msda_tf.trained import Trained
+from msda_tf.runs.trained import Trained
 
 MOST_POINTS = 200
 """Of a curve: more are averaged in equal parts of the training."""

@@ -16,7 +16,7 @@ from msda_tf.evaluation.metrics import MAX_MERGE
 from msda_tf.report import charts, curves, encode, tables
 from msda_tf.report.curves import Curve
 from msda_tf.report.gallery import Gallery, pair
-from msda_tf.trained import NO_ADAPT
+from msda_tf.runs.trained import NO_ADAPT
 
 _FIXED_COLORS = {NO_ADAPT: "--none", "S1": "--s1", "S2": "--s2", "S-All": "--pooled", MAX_MERGE: "--merged"}
 _MORE_COLORS = ("--m1", "--m2", "--m3", "--m4", "--m5", "--m6")

@@ -10,7 +10,7 @@ from msda_tf.evaluation import protocol
 from msda_tf.evaluation.protocol import Scores
 from msda_tf.evaluation.tables import best
 from msda_tf.labels import CITYSCAPES_CLASSES, PROTOCOLS
-from msda_tf.trained import NO_ADAPT
+from msda_tf.runs.trained import NO_ADAPT
 
 
 def headline(scores: dict[str, Scores], better: str) -> str:

@@ -6,8 +6,8 @@ import keras
 import tensorflow as tf
 
 from msda_tf.errors import UsageError
-from msda_tf.inference import Inference
-from msda_tf.models.atrous import FrozenBatchNorm
+from msda_tf.inference.members import Inference
+from msda_tf.models.layers.frozen_batch_norm import FrozenBatchNorm
 from msda_tf.models.segmenter import MultiSourceSegmenter
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from msda_tf.errors import MsdaError, UsageError
-from msda_tf.inference import Inference
+from msda_tf.inference.members import Inference
 from msda_tf.serving.model import Served, ServedModel
 
 FILE_NAMES = {"onnx": "model.onnx", "tflite": "model.tflite"}

@@ -8,8 +8,8 @@ from msda_tf.evaluation import metrics
 from msda_tf.evaluation.metrics import MAX_MERGE
 from msda_tf.evaluation.protocol import score
 from msda_tf.labels import IGNORE
+from msda_tf.runs.trained import Trained
 from msda_tf.serving.model import Served
-from msda_tf.trained import Trained
 
 FILE_NAME = "metadata.json"
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from msda_tf.data.transforms import decode_image
-from msda_tf.images import JPEG_SIGNATURE, PNG_SIGNATURE
-from msda_tf.inference import Inference
+from msda_tf.image_files.headers import JPEG_SIGNATURE, PNG_SIGNATURE
+from msda_tf.inference.members import Inference
 from msda_tf.labels import ClassList
 from msda_tf.serving import compress
 

@@ -17,12 +17,12 @@ from msda_tf import files
 from msda_tf.data import manifest as manifests
 from msda_tf.data import records, tfrecord
 from msda_tf.data.manifest import FILE_NAME, Manifest, Shard
-from msda_tf.data_prep import images, lock, shards
-from msda_tf.data_prep.headers import BadFrame
-from msda_tf.data_prep.images import Storage
-from msda_tf.data_prep.shard_file import ShardFile
-from msda_tf.data_prep.state import Begun, describe
+from msda_tf.data.writing import images, lock, notes
+from msda_tf.data.writing.images import Storage
+from msda_tf.data.writing.shard_file import ShardFile
+from msda_tf.data.writing.state import Begun, describe
 from msda_tf.errors import MsdaError, UsageError
+from msda_tf.image_files.headers import BadFrame
 from msda_tf.stylize.run import StylizeRun
 from msda_tf.stylize.task import build_unit
 from msda_tf.stylize.tiles import Translator, smallest_tile
@@ -125,7 +125,7 @@ def _write(source: Manifest, begun: Begun, translator: Translator, storage: Stor
     todo = {shard.file: shard for split in source.splits.values() for shard in split.shards}
     begun.start(set(todo))
     prints = {file: _fingerprint(shard, begun.options) for file, shard in todo.items()}
-    results = {file: note for file in todo if (note := shards.read_note(begun.directory, file, prints[file]))}
+    results = {file: note for file in todo if (note := notes.read_note(begun.directory, file, prints[file]))}
     done, total = sum(result.examples for result in results.values()), sum(shard.examples for shard in todo.values())
     progress(done, total)
 
@@ -137,7 +137,7 @@ def _write(source: Manifest, begun: Begun, translator: Translator, storage: Stor
     for file in todo:
         if file not in results:
             results[file] = _write_shard(source.directory / file, begun.directory, translator, storage, advance)
-            shards.write_note(begun.directory, results[file], prints[file])
+            notes.write_note(begun.directory, results[file], prints[file])
     manifest = _manifest(source, begun, results)
     begun.finish(manifest)
     return manifests.read(begun.directory)
@@ -147,7 +147,7 @@ def _fingerprint(shard: Shard, options: dict) -> str:
     return hashlib.sha256(json.dumps([options, dataclasses.asdict(shard)]).encode()).hexdigest()
 
 
-def _write_shard(path, directory, translator, storage, on_image) -> shards.Result:
+def _write_shard(path, directory, translator, storage, on_image) -> notes.Result:
     """Translates one shard; it appears when it is whole."""
     with files.replacing(directory / path.name) as temporary, open(temporary, "wb") as file:
         written = ShardFile(file)
@@ -165,10 +165,10 @@ def _write_shard(path, directory, translator, storage, on_image) -> shards.Resul
                 f"out of memory ({error.message.splitlines()[0][:120]}): translate in tiles, such as --tile 768"
             ) from None
     # Labels are the source's, whose pixels are known by split.
-    return shards.result(path.name, written, class_pixels=(), ignored_pixels=0, rejected=())
+    return notes.result(path.name, written, class_pixels=(), ignored_pixels=0, rejected=())
 
 
-def _manifest(source: Manifest, begun: Begun, results: dict[str, shards.Result]) -> Manifest:
+def _manifest(source: Manifest, begun: Begun, results: dict[str, notes.Result]) -> Manifest:
     def split(old: manifests.Split) -> manifests.Split:
         found = [results[shard.file] for shard in old.shards]
         return dataclasses.replace(old, shards=tuple(Shard(r.file, r.examples, r.bytes, r.sha256) for r in found))

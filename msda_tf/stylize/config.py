@@ -3,9 +3,9 @@
 import pathlib
 from dataclasses import dataclass
 
-from msda_tf import knobs
+from msda_tf.config import knobs
+from msda_tf.config.knobs import knob
 from msda_tf.errors import UsageError
-from msda_tf.knobs import knob
 
 SMALLEST_CROP = 64
 """Pixels: the discriminators halve a crop six times, counting the smallest of their three scales."""

@@ -6,8 +6,8 @@ code has them since May 2018 (least squares instead of cross-entropy, and a KL t
 
 import tensorflow as tf
 
-from msda_tf.losses import gan_loss
-from msda_tf.models.unit_layers import INSTANCE
+from msda_tf.methods.losses import gan_loss
+from msda_tf.stylize.unit.layers import INSTANCE
 
 REAL, FAKE = 1.0, 0.0
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from msda_tf.errors import MsdaError
 from msda_tf.stylize.frechet import random_kernel
-from msda_tf.weights import imagenet
+from msda_tf.weights.resnet import imagenet
 
 URL = (
     "https://storage.googleapis.com/tensorflow/keras-applications/vgg16/"

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import yaml
 
-from msda_tf import files, knobs, runs
+from msda_tf import files, runs
+from msda_tf.config import knobs
 from msda_tf.data.manifest import Manifest
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.stylize.config import FREE, StylizeConfig

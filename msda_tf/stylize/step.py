@@ -3,11 +3,11 @@
 import tensorflow as tf
 
 from msda_tf.data.order import stream_key
-from msda_tf.models.unit import DOMAINS, Unit
 from msda_tf.stylize import losses
 from msda_tf.stylize.config import StylizeConfig
 from msda_tf.stylize.images import to_network
 from msda_tf.stylize.perceptual import PerceptualFeatures
+from msda_tf.stylize.unit.networks import DOMAINS, Unit
 from msda_tf.training.replicas import gradient_norm, step_on_all
 
 OTHER = {"a": "b", "b": "a"}

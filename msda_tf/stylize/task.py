@@ -8,14 +8,14 @@ import tensorflow as tf
 
 from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.data.manifest import Manifest
-from msda_tf.models.unit import DOMAINS, Unit
-from msda_tf.networks import dtype_policy
+from msda_tf.inference.networks import dtype_policy
 from msda_tf.stylize.config import StylizeConfig
 from msda_tf.stylize.frechet import frechet_distance, random_features
 from msda_tf.stylize.grid import grid
 from msda_tf.stylize.images import crops, to_network, to_picture
 from msda_tf.stylize.perceptual import PerceptualFeatures, RandomFeatures
 from msda_tf.stylize.step import OTHER, UnitStep
+from msda_tf.stylize.unit.networks import DOMAINS, Unit
 from msda_tf.training import replicas
 from msda_tf.training.optimizers import make_optimizer, with_loss_scale
 from msda_tf.training.trainer import Evaluation

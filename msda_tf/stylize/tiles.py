@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from msda_tf.models.unit import Unit
-from msda_tf.models.unit_autoencoder import STRIDE
 from msda_tf.stylize.images import to_network, to_picture
+from msda_tf.stylize.unit.autoencoder import STRIDE
+from msda_tf.stylize.unit.networks import Unit
 
 
 def margin(blocks: int) -> int:

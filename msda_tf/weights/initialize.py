@@ -4,11 +4,12 @@ import pathlib
 import zipfile
 
 from msda_tf.errors import MsdaError, UsageError
-from msda_tf.models.backbone import DEPTHS
+from msda_tf.models.backbones.atrous_resnet import DEPTHS
 from msda_tf.models.segmenter import MultiSourceSegmenter
-from msda_tf.weights import imagenet, keras_file, keras_resnet, own_run, torch_file, torch_resnet
+from msda_tf.weights import keras_file, own_run, torch_file
 from msda_tf.weights.conversion import Conversion
 from msda_tf.weights.report import ImportReport, Match
+from msda_tf.weights.resnet import imagenet, keras_resnet, torch_resnet
 
 ENOUGH = 0.9
 """Share of the backbone's variables under which an import is refused."""

@@ -6,9 +6,10 @@ import command
 import pytest
 
 from msda_tf import config as configuration
-from msda_tf import dry_run, runs
+from msda_tf import dry_run
+from msda_tf.config.branches import plan
 from msda_tf.data import manifest as manifests
-from msda_tf.networks import build_segmenter
+from msda_tf.inference.networks import build_segmenter
 
 
 def run(capsys, *arguments):
@@ -23,7 +24,7 @@ def number(pattern, text):
 @pytest.fixture
 def shallow(monkeypatch):
     """A network whose tracing does not take long."""
-    from msda_tf.models import backbone
+    from msda_tf.models.backbones import atrous_resnet as backbone
 
     depth = backbone.Depth(blocks=(1, 1, 1, 1), planes=(2, 3, 4, 5), stem=4, expansion=2, pool=False)
     monkeypatch.setitem(backbone.DEPTHS, "tiny", depth)
@@ -39,16 +40,16 @@ def test_shows_the_cost_of_every_network_and_writes_nothing(capsys, prepared_dat
     assert not list(tmp_path.iterdir())
     texts = output.strip().split("\n\n")
     config, _ = configuration.resolve(preset="tiny", settings=settings)
-    plans = runs.plan(config)
-    assert len(texts) == len(plans) == 1
-    for text, plan in zip(texts, plans, strict=True):
-        segmenter = build_segmenter(config, plan, 19)
-        assert f"network:    {plan.name}: branches {', '.join(plan.branches)}" in text
+    networks = plan(config)
+    assert len(texts) == len(networks) == 1
+    for text, network in zip(texts, networks, strict=True):
+        segmenter = build_segmenter(config, network, 19)
+        assert f"network:    {network.name}: branches {', '.join(network.branches)}" in text
         assert "cityscapes 129x65, gta5 129x65, synthia 129x65; batch 2, float32" in text
         trained = sum(variable.value.shape.num_elements() for variable in segmenter.trainable_variables)
         assert number(r"parameters: +([\d,]+) trained", text) == trained
         assert number(r"([\d,]+) frozen", text) == segmenter.count_params() - trained
-        assert number(r"step: +([\d.]+) images", text) == 2 * (len(plan.feeds) + 1)
+        assert number(r"step: +([\d.]+) images", text) == 2 * (len(network.feeds) + 1)
         assert number(r"([\d,.]+) GFLOP ", text) > 0
         first, then = number(r"first step ([\d.]+) s", text), number(r"then ([\d.]+) s", text)
         assert first > then > 0
@@ -59,8 +60,8 @@ def test_parameters_by_part_are_all_there_are(prepared_data):
     settings = {"target": "cityscapes", "data": str(prepared_data)}
     for extra in ({}, {"norm": "frozen"}, {"adapt": False, "layout": "s-all"}):
         config, _ = configuration.resolve(preset="tiny", settings=settings | extra)
-        for plan in runs.plan(config):
-            segmenter = build_segmenter(config, plan, len(manifests.find(prepared_data, "gta5").classes))
+        for network in plan(config):
+            segmenter = build_segmenter(config, network, len(manifests.find(prepared_data, "gta5").classes))
             counts = dry_run.parameters(segmenter)
             assert sum(counts.values()) == segmenter.count_params()
             assert (counts["frozen"] > 0) == (config.norm == "frozen")

@@ -10,9 +10,9 @@ import prepared
 import pytest
 import tensorflow as tf
 
-from msda_tf import trained
 from msda_tf.data import manifest as manifests
 from msda_tf.data import pipeline
+from msda_tf.runs import trained
 
 
 def evaluate(*arguments):

@@ -17,10 +17,10 @@ import tensorflow as tf
 from command import exit_code as msda_tf
 from PIL import Image
 
-from msda_tf import trained
 from msda_tf.data import tfrecord
 from msda_tf.evaluation import metrics
 from msda_tf.labels import CITYSCAPES_CLASSES
+from msda_tf.runs import trained
 
 SIZES = [(1, 1), (1, 7), (9, 13), (33, 33), (64, 128), (65, 129), (77, 31), (40, 100), (129, 65), (50, 50)]
 SIZES += [(3, 200), (200, 3), (16, 16), (17, 47), (31, 99), (63, 64), (8, 8), (101, 53), (2, 2), (97, 97)]

@@ -5,7 +5,8 @@ import raw_sets
 from PIL import Image
 
 from msda_tf.cli import main as cli
-from msda_tf.data_prep import convert, gta5
+from msda_tf.data_prep.conversion import convert
+from msda_tf.data_prep.readers import gta5
 
 
 @pytest.fixture

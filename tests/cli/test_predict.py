@@ -7,8 +7,8 @@ import prepared
 import pytest
 import tensorflow as tf
 
-from msda_tf import trained
 from msda_tf.labels import CITYSCAPES_CLASSES
+from msda_tf.runs import trained
 
 
 def predict(*arguments):

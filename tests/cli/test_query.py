@@ -13,9 +13,9 @@ from command import exit_code as msda_tf
 from PIL import Image
 
 from msda_tf import export
-from msda_tf.serving import retry
+from msda_tf.serving.client import retry
+from msda_tf.serving.client.rest import RestClient
 from msda_tf.serving.model import Served
-from msda_tf.serving.rest import RestClient
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ import fresh_runs
 import numpy as np
 import pytest
 
-from msda_tf import run_list
 from msda_tf.cli.main import main
 from msda_tf.evaluation import metrics
 from msda_tf.evaluation.metrics import Metrics
 from msda_tf.labels import CITYSCAPES_CLASSES
+from msda_tf.runs import listing as run_list
 
 
 @pytest.fixture

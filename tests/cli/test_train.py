@@ -19,7 +19,7 @@ from msda_tf import config as configuration
 from msda_tf import runs, train
 from msda_tf.cli.main import main
 from msda_tf.config import FIELDS
-from msda_tf.presets import PRESETS
+from msda_tf.config.presets import PRESETS
 
 
 def run(capsys, *arguments):

@@ -6,8 +6,9 @@ import raw_sets
 import tensorflow as tf
 from PIL import Image
 
-from msda_tf.data_prep import cityscapes, convert, custom
-from msda_tf.data_prep.images import Storage
+from msda_tf.data.writing.images import Storage
+from msda_tf.data_prep.conversion import convert
+from msda_tf.data_prep.readers import cityscapes, custom
 
 segmentation_input = pytest.importorskip("official.vision.dataloaders.segmentation_input")
 

@@ -6,8 +6,8 @@ import tensorflow as tf
 from networks import keras_layout, relative_error
 from seeded import seeded
 
+from msda_tf.inference.networks import dtype_policy
 from msda_tf.models.discriminator import Discriminator
-from msda_tf.networks import dtype_policy
 
 CLASSES = 5
 

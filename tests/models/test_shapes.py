@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from networks import SMALL, small_segmenter
 
-from msda_tf.models.backbone import DEPTHS, AtrousResNet, Depth
+from msda_tf.models.backbones.atrous_resnet import DEPTHS, AtrousResNet, Depth
 from msda_tf.models.discriminator import Discriminator
 from msda_tf.models.segmenter import LEVELS, MultiSourceSegmenter
 

@@ -13,9 +13,9 @@ from networks import SMALL, relative_error, set_weights, small_segmenter, torch_
 from networks import torch_shapes as shapes_of
 from seeded import seeded, seeded_image, seeded_state
 
-from msda_tf.models.backbone import DEPTHS
+from msda_tf.inference.networks import dtype_policy
+from msda_tf.models.backbones.atrous_resnet import DEPTHS
 from msda_tf.models.segmenter import LEVELS
-from msda_tf.networks import dtype_policy
 
 RESULTS = ("feature", "output", "image")
 

@@ -11,8 +11,8 @@ from exact_cases import STEP_DEPTH, STEPS, projections, step_batch, step_segment
 from golden import unpack
 from networks import relative_error, set_weights, torch_layout, torch_name
 
-from msda_tf.networks import dtype_policy
-from msda_tf.training.gan_step import GanStep
+from msda_tf.inference.networks import dtype_policy
+from msda_tf.methods.adversarial import GanStep
 
 
 def run(case, policy="float32"):

@@ -7,7 +7,7 @@ import seeded
 import tensorflow as tf
 
 from msda_tf.errors import UsageError
-from msda_tf.inference import Inference, Member
+from msda_tf.inference.members import Inference, Member
 from msda_tf.labels import CITYSCAPES_CLASSES
 from msda_tf.serving import compress
 from msda_tf.serving.model import Served, ServedModel

@@ -7,7 +7,7 @@ import seeded
 import tensorflow as tf
 
 from msda_tf.errors import MsdaError, UsageError
-from msda_tf.inference import Inference, Member
+from msda_tf.inference.members import Inference, Member
 from msda_tf.labels import CITYSCAPES_CLASSES
 from msda_tf.serving import convert
 from msda_tf.serving.model import Served, ServedModel

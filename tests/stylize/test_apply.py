@@ -8,9 +8,9 @@ import pytest
 from msda_tf import files
 from msda_tf.data import manifest as manifests
 from msda_tf.data import records, tfrecord
-from msda_tf.data_prep import images, shards
-from msda_tf.data_prep.images import Storage
-from msda_tf.data_prep.verify import verify
+from msda_tf.data.writing import images, notes
+from msda_tf.data.writing.images import Storage
+from msda_tf.data_prep.conversion.verify import verify
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.stylize.apply import apply
 
@@ -58,19 +58,19 @@ def test_labels_names_and_splits_stay_and_mean_and_provenance_are_its_own(data, 
 
 def test_a_killed_run_goes_on_and_ends_as_an_uninterrupted_one(data, stylize_run, monkeypatch):
     whole = apply(stylize_run, data=data, dataset="gta5", name="whole")
-    write_note, notes = shards.write_note, []
+    write_note, written = notes.write_note, []
 
     def killed(*arguments):
         write_note(*arguments)
-        notes.append(arguments)
+        written.append(arguments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(shards, "write_note", killed)
+    monkeypatch.setattr(notes, "write_note", killed)
     with pytest.raises(KeyboardInterrupt):
         apply(stylize_run, data=data, dataset="gta5", name="killed")
     monkeypatch.undo()
     folder = data / "killed"
-    assert len(notes) == 1 and not (folder / "dataset.json").exists()
+    assert len(written) == 1 and not (folder / "dataset.json").exists()
     (folder / ".train-00000-of-00001.tfrecord.123.part").write_bytes(b"half")  # what kill -9 leaves
     seen = []
     resumed = apply(stylize_run, data=data, dataset="gta5", name="killed", progress=lambda *s: seen.append(s))

@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from msda_tf import knobs
+from msda_tf.config import knobs
 from msda_tf.stylize.config import FREE, StylizeConfig
 
 ROOT = pathlib.Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from seeded import seeded_image
 
 from msda_tf import weights
 from msda_tf.errors import UsageError
-from msda_tf.models.backbone import DEPTHS
+from msda_tf.models.backbones.atrous_resnet import DEPTHS
 
 MEAN_RGB = np.array([123.68, 116.779, 103.939], np.float32)
 """What `keras.applications.resnet.preprocess_input` subtracts."""

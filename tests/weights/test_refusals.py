@@ -13,8 +13,8 @@ from networks import SMALL, small_segmenter
 
 from msda_tf import weights
 from msda_tf.errors import MsdaError, UsageError
-from msda_tf.models.backbone import DEPTHS, Depth
-from msda_tf.weights import imagenet
+from msda_tf.models.backbones.atrous_resnet import DEPTHS, Depth
+from msda_tf.weights.resnet import imagenet
 
 
 @pytest.fixture(scope="module")

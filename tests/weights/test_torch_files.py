@@ -7,7 +7,7 @@ from seeded import seeded, seeded_image, seeded_state
 
 from msda_tf import weights
 from msda_tf.errors import UsageError
-from msda_tf.weights.torch_resnet import TORCHVISION_STD
+from msda_tf.weights.resnet.torch_resnet import TORCHVISION_STD
 
 torch = pytest.importorskip("torch")
 
@@ -178,7 +178,7 @@ def test_torchvision(tmp_path, form):
 
 def test_full_size_torchvision_names():
     """The reference network at full size has the tensors of torchvision's resnet101, by number, size and name."""
-    from msda_tf.models.backbone import DEPTHS
+    from msda_tf.models.backbones.atrous_resnet import DEPTHS
 
     with torch.device("meta"):
         state = torch_deeplab.DeepLab(DEPTHS["resnet101"], classes=0, fc=1000).state_dict()

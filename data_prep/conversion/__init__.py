@@ -1,0 +1,1 @@
+"""Raw data sets to shards: in parallel, restartable, never half-written."""

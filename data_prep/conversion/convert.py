@@ -1,0 +1,261 @@
+"""A raw data set -> a folder of shards and dataset.json: in parallel, restartable, and never half-written.
+
+The folder's state at any moment:
+  nothing                              not begun
+  .prepare.json, shards and their notes   begun; a run with the same options goes on, another is refused
+  dataset.json and shards              finished; dataset.json is written last
+"""
+
+import os
+import pathlib
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+
+from msda_tf.data import manifest as manifests
+from msda_tf.data.manifest import Manifest, Shard, Split
+from msda_tf.data.writing import lock, notes
+from msda_tf.data.writing.images import Storage
+from msda_tf.data.writing.notes import Rejected
+from msda_tf.data.writing.state import Begun, describe
+from msda_tf.errors import MsdaError
+
+from ..readers.frames import RawDataset
+from . import scan, shards
+from .options import input_digest, options_of
+
+Progress = Callable[[str, int, int], None]
+"""Called with a stage's name, frames done, and frames in all; from any thread."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `prepare` did.
+
+    Attributes:
+      manifest: of the finished data set.
+      rejected: frames left out because they are bad.
+      excluded: names of frames left out because they are known to be bad as published.
+      reused: number of shards that an earlier run had finished; all of them if there was nothing to do.
+    """
+
+    manifest: Manifest
+    rejected: tuple[Rejected, ...]
+    excluded: tuple[str, ...]
+    reused: int
+
+
+def prepare(
+    raw: RawDataset,
+    *,
+    output: pathlib.Path,
+    name: str,
+    storage: Storage = Storage(),  # noqa: B008 (frozen)
+    on_error: str = "fail",
+    workers: int | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Prepared:
+    """Converts `raw` into the folder `output/name`.
+
+    The result is the same, byte for byte, for any number of workers and after any number of interruptions. Workers
+    are threads: the libraries that decode and encode let go of Python's lock while they work.
+
+    Args:
+      on_error: "fail" looks at every frame and then fails if any is bad; "skip" leaves bad frames out. Both list
+        them in `output/name/rejected.csv`.
+      workers: number of frames worked on at a time; None: one per CPU core.
+      force: throw away what an earlier run wrote.
+      progress: told of every frame.
+
+    Raises:
+      UsageError: the folder holds something else than the result of the same options.
+      MsdaError: frames are bad, another process is writing the folder, or the disk is full.
+    """
+    directory = output / name
+    directory.mkdir(parents=True, exist_ok=True)
+    with lock.hold(directory):
+        begun = Begun(directory, options_of(raw, storage), root=raw.root, input_digest=lambda: input_digest(raw))
+        if force:
+            begun.clear()
+        if finished := begun.finished():
+            return finished_before(finished, directory)
+        begun.check_same_options()
+        return _convert(
+            raw, begun, storage=storage, on_error=on_error, workers=workers or cores(), report=_Reporter(progress)
+        )
+
+
+def cores() -> int:
+    """Number of CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def finished_before(manifest: Manifest, directory: pathlib.Path) -> Prepared:
+    """The result of an earlier run, as `prepare` returns it."""
+    rejected = scan.read_report(directory / scan.REPORT)
+    reused = len({shard.file for split in manifest.splits.values() for shard in split.shards})
+    return Prepared(manifest, tuple(rejected), tuple(manifest.options["excluded"]), reused)
+
+
+class _Reporter:
+    """Counts frames of a stage over several threads and passes the count on."""
+
+    def __init__(self, progress: Progress | None):
+        self._progress = progress or (lambda stage, done, total: None)
+        self._lock = threading.Lock()
+
+    def start(self, stage: str, total: int, *, done: int = 0) -> None:
+        self._stage, self._done, self._total = stage, done, total
+        self._progress(stage, done, total)
+
+    def advance(self) -> None:
+        with self._lock:
+            self._done += 1
+            self._progress(self._stage, self._done, self._total)
+
+
+def _convert(
+    raw: RawDataset, begun: Begun, *, storage: Storage, on_error: str, workers: int, report: _Reporter
+) -> Prepared:
+    directory = begun.directory
+    report.start("checking", len(raw.frames))
+    found = [*raw.rejected, *scan.scan(raw, workers=workers, on_frame=report.advance)]
+    bad_names = {bad.frame for bad in found}
+    _fail_if_bad([bad for bad in found if bad.frame not in raw.known_bad], directory, on_error)
+
+    plans = []
+    for part in raw.parts:
+        for plan in shards.plan(part, storage):
+            usable = tuple(frame for frame in plan.frames if frame.name not in bad_names)
+            plans.append(shards.Plan(plan.file, plan.part, usable))
+    begun.start({plan.file for plan in plans})
+    fingerprints = {plan.file: shards.fingerprint(plan, begun.options) for plan in plans}
+    results = {
+        plan.file: result
+        for plan in plans
+        if (result := notes.read_note(directory, plan.file, fingerprints[plan.file]))
+    }
+    reused = len(results)
+    report.start(
+        "converting",
+        sum(len(plan.frames) for plan in plans),
+        done=sum(len(plan.frames) for plan in plans if plan.file in results),
+    )
+    todo = [plan for plan in plans if plan.file not in results]
+    if storage.keeps_bytes_always():
+        _check_space(directory, todo)
+
+    cancelled, bad_inside = threading.Event(), []
+    with ThreadPoolExecutor(workers) as pool:
+        futures = {
+            pool.submit(
+                shards.write,
+                plan,
+                directory,
+                raw=raw,
+                storage=storage,
+                allow_bad=lambda name: on_error == "skip" or name in raw.known_bad,
+                cancelled=cancelled,
+                on_frame=report.advance,
+            ): plan.file
+            for plan in todo
+        }
+        try:
+            for future in as_completed(futures):
+                try:
+                    result = future.result()
+                except shards.NotWritten as error:
+                    bad_inside += error.rejected
+                    continue
+                notes.write_note(directory, result, fingerprints[result.file])
+                results[result.file] = result
+        except BaseException:
+            cancelled.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    for result in results.values():
+        bad_inside += result.rejected
+    order = {frame.name: index for index, frame in enumerate(raw.frames)}
+    everything = sorted([*found, *bad_inside], key=lambda bad: order.get(bad.frame, -1))
+    rejected = [bad for bad in everything if bad.frame not in raw.known_bad]
+    excluded = sorted({bad.frame for bad in everything if bad.frame in raw.known_bad})
+    _fail_if_bad(rejected, directory, on_error)
+    manifest = _manifest(raw, begun, [results[plan.file] for plan in plans], plans, rejected, excluded)
+    begun.finish(manifest)
+    return Prepared(manifests.read(directory), tuple(rejected), tuple(excluded), reused)
+
+
+def _fail_if_bad(rejected: list[Rejected], directory: pathlib.Path, on_error: str) -> None:
+    """Brings the report up to date; raises MsdaError if there are bad frames and that is to be a failure."""
+    path = directory / scan.REPORT
+    if not rejected:
+        path.unlink(missing_ok=True)
+        return
+    scan.write_report(path, rejected)
+    if on_error == "fail":
+        count = f"{len(rejected)} frames cannot" if len(rejected) > 1 else "1 frame cannot"
+        raise MsdaError(
+            f"{count} be used, first {rejected[0].file}: {rejected[0].reason}; all are listed in {path}: "
+            "repair or remove them, or leave them out with --on-error skip"
+        )
+
+
+def _check_space(directory: pathlib.Path, todo: list[shards.Plan]) -> None:
+    needed = sum(frame.image.stat().st_size for plan in todo for frame in plan.frames)
+    free = shutil.disk_usage(directory).free
+    if needed > free:
+        raise MsdaError(
+            f"{directory} needs {needed / 1e9:.1f} GB more, but its disk has only {free / 1e9:.1f} GB free: "
+            "name another --output, or store smaller images (--scale 0.5)"
+        )
+
+
+def _manifest(
+    raw: RawDataset,
+    begun: Begun,
+    results: list[notes.Result],
+    plans: list[shards.Plan],
+    rejected: list[Rejected],
+    excluded: list[str],
+) -> Manifest:
+    by_part: dict[str, list[notes.Result]] = {part.name: [] for part in raw.parts}
+    for plan, result in zip(plans, results, strict=True):
+        if result.examples:
+            by_part[plan.part].append(result)
+    of_split = {split: [r for part in parts for r in by_part[part]] for split, parts in raw.splits.items()}
+    empty = [split for split, members in of_split.items() if not members]
+    if empty:
+        raise MsdaError(f"split {empty[0]} of {raw.root} has no usable frame: see {begun.directory / scan.REPORT}")
+    counted = Counter()
+    for result in results:
+        counted.update(result.sizes)
+    # The most frequent first; of equally frequent ones the first in order, whatever order they were counted in.
+    sizes = dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
+    width, height = map(int, next(iter(sizes)).split("x"))
+    training = of_split[raw.training_split]
+    pixels = sum(result.pixels for result in training)
+    labelled = {part.name: part.labelled for part in raw.parts}
+    return Manifest(
+        name=begun.directory.name,
+        kind=raw.kind,
+        classes=raw.classes,
+        height=height,
+        width=width,
+        mean_rgb=tuple(sum(result.rgb_sum[channel] for result in training) / pixels for channel in range(3)),
+        splits={
+            split: Split(
+                shards=tuple(Shard(r.file, r.examples, r.bytes, r.sha256) for r in members),
+                labelled=all(labelled[part] for part in raw.splits[split]),
+                class_pixels=tuple(sum(r.class_pixels[i] for r in members) for i in range(len(raw.classes))),
+                ignored_pixels=sum(r.ignored_pixels for r in members),
+            )
+            for split, members in of_split.items()
+        },
+        training_split=raw.training_split,
+        evaluation_split=raw.evaluation_split,
+        options=describe(begun, sizes=sizes, rejected=len(rejected), excluded=excluded),
+    )

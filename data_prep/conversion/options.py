@@ -1,0 +1,25 @@
+"""What of a raw data set and its storage decides which bytes a conversion writes."""
+
+import hashlib
+import json
+
+from msda_tf.data.writing.images import Storage
+
+from ..readers.frames import RawDataset
+
+
+def options_of(raw: RawDataset, storage: Storage) -> dict:
+    """The options that decide which bytes are stored, by name."""
+    options = {"dataset": raw.kind, "scale": storage.scale, "image_format": storage.image_format or "as it came"}
+    if not (storage.keeps_bytes_always() or storage.image_format == "png"):
+        options["jpeg_quality"] = storage.jpeg_quality
+    return options | raw.rules
+
+
+def input_digest(raw: RawDataset) -> str:
+    """SHA-256 over the names and sizes of all raw files."""
+    digest = hashlib.sha256()
+    for frame in raw.frames:
+        sizes = [path.stat().st_size if path and path.exists() else None for path in (frame.image, frame.label)]
+        digest.update(json.dumps([frame.name, sizes]).encode())
+    return digest.hexdigest()

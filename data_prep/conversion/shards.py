@@ -1,0 +1,164 @@
+"""The unit of work of a conversion: one shard, written whole or not at all, and what is known of it afterwards."""
+
+import hashlib
+import json
+import pathlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from msda_tf import files
+from msda_tf.data import records
+from msda_tf.data.writing import images, label_maps
+from msda_tf.data.writing.images import Storage
+from msda_tf.data.writing.notes import Rejected, Result, result
+from msda_tf.data.writing.shard_file import ShardFile
+from msda_tf.image_files import headers
+from msda_tf.image_files.headers import BadFrame
+
+from ..labels import label_images
+from ..readers.frames import Frame, Part, RawDataset
+from . import scan
+
+SHARD_BYTES = 128 * 2**20
+SHARD_FRAMES = 256
+_FORMAT = 3  # part of every fingerprint: raise it when the same frames would give other bytes
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A shard to be: its file name, its part, and its frames in order."""
+
+    file: str
+    part: str
+    frames: tuple[Frame, ...]
+
+
+class Cancelled(Exception):
+    """The conversion was stopped: another shard failed, or the user pressed Ctrl-C."""
+
+
+class NotWritten(Exception):
+    """A shard holds bad frames (`rejected`) and was to be written only without any."""
+
+    def __init__(self, rejected: list[Rejected]):
+        super().__init__(f"{len(rejected)} bad frames")
+        self.rejected = rejected
+
+
+def plan(part: Part, storage: Storage) -> list[Plan]:
+    """Cuts a part into shards of equal numbers of frames, a power of two: about 128 MB or 256 frames each.
+
+    Depends only on the names and sizes of the part's files, and hardly on the size of a single one: a frame that is
+    repaired later must not move the others to other shards.
+    """
+    total = sum(_size(frame.image) for frame in part.frames) * storage.scale**2
+    fitting = SHARD_BYTES * len(part.frames) / max(total, 1)
+    per_shard = 2 ** int(np.log2(np.clip(fitting, 1, SHARD_FRAMES)))
+    count = -(-len(part.frames) // per_shard)
+    return [
+        Plan(f"{part.name}-{i:05d}-of-{count:05d}.tfrecord", part.name, part.frames[i * per_shard :][:per_shard])
+        for i in range(count)
+    ]
+
+
+def _size(path: pathlib.Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def fingerprint(shard: Plan, options: dict) -> str:
+    """Changes whenever another conversion of this shard could give other bytes: options, names, sizes, times."""
+    digest = hashlib.sha256(json.dumps([_FORMAT, shard.file, options]).encode())
+    for frame in shard.frames:
+        stats = [path.stat() for path in (frame.image, frame.label) if path]
+        digest.update(json.dumps([frame.name, [(s.st_size, s.st_mtime_ns) for s in stats]]).encode())
+    return digest.hexdigest()
+
+
+def write(
+    shard: Plan,
+    directory: pathlib.Path,
+    *,
+    raw: RawDataset,
+    storage: Storage,
+    allow_bad: Callable[[str], bool],
+    cancelled: threading.Event,
+    on_frame: Callable[[], None],
+) -> Result:
+    """Converts the frames of a shard and writes it.
+
+    Args:
+      allow_bad: whether the shard may be written without the frame of this name if that is bad.
+      cancelled: set from elsewhere to stop.
+      on_frame: called after each frame.
+
+    Raises:
+      NotWritten: frames were bad that must not be; all frames were tried all the same.
+      Cancelled: `cancelled` was set.
+    """
+    class_pixels, ignored = np.zeros(len(raw.classes), np.int64), 0
+    rejected: list[Rejected] = []
+    with files.replacing(directory / shard.file) as temporary, open(temporary, "wb") as file:
+        written = ShardFile(file)
+        for frame in shard.frames:
+            if cancelled.is_set():
+                raise Cancelled
+            try:
+                stored, label = _convert(frame, raw, storage)
+            except _Blamed as error:
+                rejected.append(Rejected(frame.name, str(error.file), error.reason))
+                on_frame()
+                continue
+            record = records.Record(
+                filename=frame.name,
+                image=stored.data,
+                image_format=stored.format,
+                height=stored.height,
+                width=stored.width,
+                label=None if label is None else label_maps.encode(label),
+            )
+            written.add(record, stored.rgb_sum)
+            if label is not None:
+                counts, of_no_class = label_maps.class_counts(label, len(raw.classes))
+                class_pixels += counts
+                ignored += of_no_class
+            on_frame()
+        if not all(allow_bad(bad.frame) for bad in rejected):
+            raise NotWritten(rejected)
+    return result(
+        shard.file,
+        written,
+        class_pixels=tuple(class_pixels.tolist()),
+        ignored_pixels=ignored,
+        rejected=tuple(rejected),
+    )
+
+
+class _Blamed(Exception):
+    def __init__(self, file: pathlib.Path, reason: str):
+        super().__init__(reason)
+        self.file, self.reason = file, reason
+
+
+def _convert(frame: Frame, raw: RawDataset, storage: Storage) -> tuple[images.StoredImage, np.ndarray | None]:
+    """The image to store, and its trainIds, uint8 `[H, W]`, at the same size. Raises _Blamed."""
+    blame = frame.image
+    try:
+        data = headers.read_file(frame.image)
+        header = headers.parse(data)
+        stored = images.store(data, storage)
+        if frame.label is None:
+            return stored, None
+        blame = frame.label
+        label = raw.labels.decode(headers.read_file(frame.label))
+        if label.shape != (header.height, header.width):
+            raise BadFrame(scan.size_mismatch((header.height, header.width), label.shape))
+    except BadFrame as error:
+        raise _Blamed(blame, str(error)) from None
+    size = (stored.height, stored.width)
+    return stored, label if label.shape == size else label_images.resize(label, size)

@@ -1,0 +1,1 @@
+"""Finding and pairing raw files, and reading their descriptions."""

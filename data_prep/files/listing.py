@@ -1,0 +1,91 @@
+"""Listing a raw folder: image files by name, pairs of image and label, and what is missing or double."""
+
+import os
+import pathlib
+from collections.abc import Callable, Iterable
+
+from msda_tf.data.writing.notes import Rejected
+from msda_tf.errors import UsageError
+from msda_tf.image_files.headers import FORMATS
+
+from ..readers.frames import Frame
+
+
+def require_folder(root: pathlib.Path, layout: str, source: str) -> None:
+    """Raises UsageError, naming the expected layout and where the data can be had, unless `root` holds something."""
+    if not root.is_dir():
+        problem = "is not a folder" if root.exists() else "does not exist"
+    elif not any(root.iterdir()):
+        problem = "is empty"
+    else:
+        return
+    raise UsageError(f"raw folder {root} {problem}: expected {layout} (get it from {source}); name it with --raw")
+
+
+def image_files(folder: pathlib.Path, *, recursive: bool = True) -> list[pathlib.Path]:
+    """Files named .png, .jpg or .jpeg (in any case), sorted by path; hidden ones are left out.
+
+    Links that lead nowhere are listed, too: they are reported as bad frames later.
+    """
+    found = []
+    for parent, folders, files in os.walk(folder, followlinks=True):  # data sets are often links to another disk
+        found += (pathlib.Path(parent, name) for name in files)
+        if not recursive:
+            folders.clear()
+    return sorted(path for path in found if path.suffix.lower() in FORMATS and not path.name.startswith("."))
+
+
+def pair(
+    images: Iterable[pathlib.Path],
+    labels: Iterable[pathlib.Path],
+    *,
+    root: pathlib.Path,
+    key_of_image: Callable[[pathlib.Path], str],
+    key_of_label: Callable[[pathlib.Path], str],
+) -> tuple[list[Frame], list[Rejected]]:
+    """Joins images and labels whose keys agree.
+
+    Returns:
+      The frames in the order of `images`, and what was rejected: images or labels without partner, and files whose
+      key is that of an earlier one.
+    """
+    rejected = []
+
+    def by_key(paths, key_of):
+        found = {}
+        for path in paths:
+            key = key_of(path)
+            if key in found:
+                name = path.relative_to(root).as_posix()
+                rejected.append(Rejected(name, name, f"double: the same name as {found[key].relative_to(root)}"))
+            else:
+                found[key] = path
+        return found
+
+    images_by_key, labels_by_key = by_key(images, key_of_image), by_key(labels, key_of_label)
+    frames = []
+    for key, image in images_by_key.items():
+        name = image.relative_to(root).as_posix()
+        if key in labels_by_key:
+            frames.append(Frame(name, image, labels_by_key[key]))
+        else:
+            rejected.append(Rejected(name, name, "image without label"))
+    for key, label in labels_by_key.items():
+        if key not in images_by_key:
+            name = label.relative_to(root).as_posix()
+            rejected.append(Rejected(name, name, "label without image"))
+    return frames, rejected
+
+
+def unlabelled(images: Iterable[pathlib.Path], *, root: pathlib.Path) -> tuple[list[Frame], list[Rejected]]:
+    """Frames of images without labels; a second file of the same path but for its ending is rejected."""
+    frames, rejected, seen = [], [], {}
+    for path in images:
+        name = path.relative_to(root).as_posix()
+        key = path.with_suffix("").as_posix()
+        if key in seen:
+            rejected.append(Rejected(name, name, f"double: the same name as {seen[key]}"))
+        else:
+            seen[key] = name
+            frames.append(Frame(name, path))
+    return frames, rejected

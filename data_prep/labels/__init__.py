@@ -1,0 +1,1 @@
+"""Label files and what their values mean."""

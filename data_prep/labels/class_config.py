@@ -1,0 +1,109 @@
+"""The part of a YAML file that says which classes there are and what becomes which of them."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from msda_tf.labels import CITYSCAPES_CLASSES, IGNORE, ClassList
+
+from ..files.yaml_lines import Node
+
+Value = TypeVar("Value", bound=Hashable)
+
+REST = "rest"
+
+
+@dataclass(frozen=True)
+class ClassRules:
+    """Which value (id, colour or name) becomes which class.
+
+    Attributes:
+      classes: what there is.
+      train_ids: value -> trainId, 255 for ignored ones.
+      rest_ignored: whether every other value is ignored, too, rather than an error.
+    """
+
+    classes: ClassList
+    train_ids: dict
+    rest_ignored: bool
+
+    def as_options(self) -> dict:
+        """JSON-ready, for dataset.json and for telling whether two conversions agree."""
+        return {
+            "classes": [[name, *color] for name, color in zip(self.classes.names, self.classes.colors, strict=True)],
+            "values": [[str(value), train_id] for value, train_id in self.train_ids.items()],
+            "rest": "ignored" if self.rest_ignored else "unknown",
+        }
+
+
+def read_classes(node: Node) -> ClassList:
+    """`classes: cityscapes`, or a list of `{name: ..., color: [red, green, blue]}`. Raises UsageError."""
+    if node.value == "cityscapes":
+        return CITYSCAPES_CLASSES
+    if isinstance(node.value, str):
+        node.fail(f"either the word cityscapes or a list of classes is expected, not {node.value!r}")
+    names, colors = [], []
+    for item in node.sequence():
+        fields = item.fields(required=("name", "color"))
+        name = fields["name"].text()
+        if name in names:
+            fields["name"].fail(f"the class {name!r} is there twice")
+        names.append(name)
+        colors.append(read_color(fields["color"]))
+    if not 2 <= len(names) < IGNORE:
+        node.fail(f"2 to {IGNORE - 1} classes are possible, not {len(names)}")
+    return ClassList(tuple(names), tuple(colors))
+
+
+def read_color(node: Node) -> tuple[int, int, int]:
+    """`[red, green, blue]`. Raises UsageError."""
+    channels = node.sequence()
+    if len(channels) != 3:
+        node.fail(f"a colour is [red, green, blue], not {len(channels)} numbers")
+    return tuple(channel.integer(0, 255) for channel in channels)
+
+
+def read_rules(
+    fields: dict[str, Node], *, read_value: Callable[[Node], Value], default: Callable[[ClassList], dict[Value, int]]
+) -> ClassRules:
+    """The keys `classes`, `map` (class -> list of values) and `ignore` (list of values, or "rest").
+
+    Args:
+      read_value: reads one value; raises UsageError.
+      default: what holds without `map`.
+
+    Raises:
+      UsageError: a class is unknown, or a value is there twice.
+    """
+    classes = read_classes(fields["classes"])
+    train_ids: dict[Value, int] = {}
+    if "map" not in fields:
+        train_ids |= default(classes)
+
+    def add(node: Node, train_id: int) -> None:
+        value = read_value(node)
+        if value in train_ids:
+            earlier = "ignored" if train_ids[value] == IGNORE else classes.names[train_ids[value]]
+            node.fail(f"{value} is {earlier} already")
+        train_ids[value] = train_id
+
+    for name, values in fields["map"].mapping().items() if "map" in fields else ():
+        if name not in classes.names:
+            values.fail(f"there is no class {name!r}; there are {', '.join(classes.names)}")
+        for node in values.sequence():
+            add(node, classes.names.index(name))
+    ignore = fields.get("ignore")
+    if ignore is not None and ignore.value != REST:
+        for node in ignore.sequence():
+            add(node, IGNORE)
+    return ClassRules(classes, train_ids, rest_ignored=ignore is not None and ignore.value == REST)
+
+
+def id_table(rules: ClassRules) -> np.ndarray:
+    """int16 `[65536]`, id -> trainId, 255 = ignore, -1 = unknown; the rules' values are ids."""
+    table = np.full(65536, IGNORE if rules.rest_ignored else -1, np.int16)
+    for value, train_id in rules.train_ids.items():
+        table[value] = train_id
+    return table

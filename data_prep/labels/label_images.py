@@ -1,0 +1,114 @@
+"""Label files of the raw data sets -> trainIds, and trainIds -> the 8-bit PNG that is stored."""
+
+import io
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from msda_tf.data.writing.label_maps import histogram
+from msda_tf.image_files import headers
+from msda_tf.image_files.headers import BadFrame, Header
+
+_COLOR = "a colour image where an image of class ids is due"
+
+
+@dataclass(frozen=True)
+class IdLabels:
+    """Greyscale or palette PNG whose pixel values (palette: indices) are ids.
+
+    Attributes:
+      table: int16 `[65536]`, id -> trainId, 255 = ignore, -1 = unknown (`msda_tf.labels.id_lookup`).
+      colors: colour models that are allowed.
+      bits: bits per pixel that are allowed. Palette indices mean the same at any depth, so fewer than 8 will do for
+        them, too; grey values of fewer bits would be stretched by decoders.
+    """
+
+    table: np.ndarray
+    colors: tuple[str, ...] = ("grey", "palette")
+    bits: tuple[int, ...] = (8,)
+
+    def check(self, header: Header) -> None:
+        """Raises BadFrame unless the header is that of such an image."""
+        if header.format != "png":
+            raise BadFrame("a JPEG file where a PNG of class ids is due")
+        if header.color not in ("grey", "palette"):
+            raise BadFrame(_COLOR)
+        if header.color not in self.colors:
+            raise BadFrame(f"a {header.color} image where a {' or '.join(self.colors)} one is due")
+        if header.bits not in self.bits and not (header.color == "palette" and header.bits < 8):
+            due = " or ".join(map(str, self.bits))
+            raise BadFrame(f"{header.bits} bits per pixel where ids of {due} bits are due")
+
+    def decode(self, data: bytes) -> np.ndarray:
+        """File content -> trainIds, uint8 `[H, W]`. Raises BadFrame."""
+        self.check(headers.parse(data))
+        # Pillow, because TensorFlow and OpenCV turn palette indices into colours.
+        return lookup(np.asarray(open_png(data)), self.table)
+
+
+@dataclass(frozen=True)
+class SynthiaLabels:
+    """16-bit RGB PNG: red = class id, green = instance (README of SYNTHIA-RAND-CITYSCAPES)."""
+
+    table: np.ndarray
+
+    def check(self, header: Header) -> None:
+        """Raises BadFrame unless the header is that of a 16-bit colour PNG."""
+        if (header.format, header.color, header.bits) == ("png", "rgb", 16):
+            return
+        if header.color in ("rgb", "rgba"):
+            raise BadFrame(f"{_COLOR}: use GT/LABELS, not GT/COLOR")
+        raise BadFrame(f"{header.bits} bits per pixel, {header.color}, where 16-bit RGB is due")
+
+    def decode(self, data: bytes) -> np.ndarray:
+        """File content -> trainIds, uint8 `[H, W]`. Raises BadFrame."""
+        self.check(headers.parse(data))
+        headers.check_png(data)
+        # OpenCV, because Pillow silently keeps only the high byte, which is 0 everywhere. It returns BGR.
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        if pixels is None:
+            raise BadFrame("damaged PNG: cannot be decoded")
+        return lookup(np.ascontiguousarray(pixels[:, :, 2]), self.table)
+
+
+def open_png(data: bytes) -> Image.Image:
+    """Decodes a PNG, without any change of its mode. Raises BadFrame."""
+    headers.check_png(data)
+    try:
+        image = Image.open(io.BytesIO(data), formats=["PNG"])
+        image.load()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise BadFrame(f"damaged PNG: {error}") from None
+    return image
+
+
+def lookup(ids: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Maps ids to trainIds.
+
+    Args:
+      ids: uint8 or uint16 `[H, W]`.
+      table: int16 `[65536]`, -1 for unknown ids.
+
+    Returns:
+      uint8 `[H, W]`.
+
+    Raises:
+      BadFrame: an id is unknown; the message lists the first few.
+    """
+    # Most often the largest id alone tells that all are known, at a tenth of the time of counting them.
+    if ids.max() >= np.argmax(table < 0) and table.min() < 0:
+        present = np.unique(ids) if ids.dtype != np.uint8 else np.flatnonzero(histogram(ids))
+        if (unknown := present[table[present] < 0]).size:
+            listed = ", ".join(map(str, unknown[:5])) + (", ..." if unknown.size > 5 else "")
+            raise BadFrame(f"unknown class ids {listed}")
+    if ids.dtype == np.uint8:
+        return cv2.LUT(ids, table[:256].astype(np.uint8))
+    return table.astype(np.uint8)[ids]
+
+
+def resize(train_ids: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Nearest-neighbour resize of uint8 `[H, W]` to `size` = (height, width)."""
+    height, width = size
+    return np.asarray(Image.fromarray(train_ids).resize((width, height), Image.Resampling.NEAREST))

@@ -1,0 +1,1 @@
+"""Miniature: street scenes drawn by a procedure, in the formats of three published data sets."""

@@ -1,0 +1,85 @@
+"""Cityscapes (Cordts et al., 2016) as downloaded: `leftImg8bit/<split>/<city>/...` and `gtFine/<split>/<city>/...`
+
+Labels are read from `*_gtFine_labelIds.png`, so that the data set's own conversion tool is not needed.
+"""
+
+import pathlib
+
+from msda_tf import labels
+from msda_tf.errors import UsageError
+
+from ..files import listing
+from ..labels.label_images import IdLabels
+from .frames import Part, RawDataset
+
+LAYOUT = (
+    "leftImg8bit/{train,val,test}/<city>/*_leftImg8bit.png and gtFine/{train,val}/<city>/*_gtFine_labelIds.png "
+    "(leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip unpacked into it)"
+)
+SOURCE = "https://www.cityscapes-dataset.com"
+SPLITS = ("train", "val", "test")
+IMAGE_END, LABEL_END = "_leftImg8bit.png", "_gtFine_labelIds.png"
+
+
+def find(root: pathlib.Path) -> RawDataset:
+    """Looks a Cityscapes folder through; any subset of the three splits will do.
+
+    The labels of the test split are blank in the published archives: it is taken as unlabelled.
+
+    Raises:
+      UsageError: it is missing, empty, or has another layout.
+    """
+    listing.require_folder(root, LAYOUT, SOURCE)
+    parts, rejected, notices = [], [], []
+    for split in SPLITS:
+        images = _files(root / "leftImg8bit" / split, IMAGE_END)
+        if not images:
+            continue
+        label_folder = root / "gtFine" / split
+        labelled = split != "test" and label_folder.is_dir()
+        if labelled:
+            frames, bad = listing.pair(
+                images,
+                _files(label_folder, LABEL_END),
+                root=root,
+                key_of_image=lambda path: path.name.removesuffix(IMAGE_END),
+                key_of_label=lambda path: path.name.removesuffix(LABEL_END),
+            )
+        else:
+            frames, bad = listing.unlabelled(images, root=root)
+            if split != "test":
+                notices.append(f"{label_folder} does not exist: split {split} is stored without labels")
+        parts.append(Part(split, tuple(frames), labelled))
+        rejected += bad
+    if not parts:
+        raise UsageError(
+            f"{root}/leftImg8bit holds no image of train, val or test: Cityscapes is expected as {LAYOUT}; "
+            f"get it from {SOURCE}"
+        )
+    training = parts[0].name  # in the order train, val, test
+    if training != "train":
+        notices.append(f"there is no train split: {training} is taken for training")
+    with_labels = [part.name for part in parts if part.labelled]
+    evaluation = with_labels[-1] if with_labels else None
+    if evaluation != "val":
+        notices.append(
+            f"there is no labelled val split: {evaluation} is taken for evaluation"
+            if evaluation
+            else "no split has labels: the data set can be a target to train for, but not be evaluated on"
+        )
+    return RawDataset(
+        kind="cityscapes",
+        root=root,
+        classes=labels.CITYSCAPES_CLASSES,
+        labels=IdLabels(labels.id_lookup(labels.CITYSCAPES_IDS, labels.CITYSCAPES_IGNORED_IDS)),
+        parts=tuple(parts),
+        splits={part.name: (part.name,) for part in parts},
+        training_split=training,
+        evaluation_split=evaluation,
+        rejected=tuple(rejected),
+        notices=tuple(notices),
+    )
+
+
+def _files(folder: pathlib.Path, end: str) -> list[pathlib.Path]:
+    return [path for path in listing.image_files(folder) if path.name.endswith(end)] if folder.is_dir() else []

@@ -1,0 +1,35 @@
+"""A plain folder of images without labels, nested or not: a target to train for."""
+
+import pathlib
+
+from msda_tf import labels
+from msda_tf.errors import UsageError
+
+from ..files import listing
+from .frames import Part, RawDataset
+
+LAYOUT = "PNG or JPEG images, in sub-folders or not"
+
+
+def find(root: pathlib.Path) -> RawDataset:
+    """Takes every image below `root` as one unlabelled split `train`.
+
+    Raises:
+      UsageError: there is none.
+    """
+    listing.require_folder(root, LAYOUT, "your own camera")
+    frames, rejected = listing.unlabelled(listing.image_files(root), root=root)
+    if not frames:
+        raise UsageError(f"{root} holds no image: expected {LAYOUT}")
+    return RawDataset(
+        kind="folder",
+        root=root,
+        classes=labels.CITYSCAPES_CLASSES,
+        labels=None,
+        parts=(Part("train", tuple(frames), labelled=False),),
+        splits={"train": ("train",)},
+        training_split="train",
+        evaluation_split=None,
+        rejected=tuple(rejected),
+        notices=("the images have no labels: the data set can be a target to train for, but not be evaluated on",),
+    )

@@ -1,0 +1,194 @@
+"""The configuration of a training run: every knob, its default, and the reason for it.
+
+A configuration is put together from a preset, a YAML file and `key=value` settings, each overriding the one before.
+Unknown keys, wrong types and impossible values are refused by name.
+"""
+
+import dataclasses
+import pathlib
+from dataclasses import dataclass
+
+from msda_tf.config import knobs
+from msda_tf.config.knobs import knob, read_yaml, to_dict
+from msda_tf.config.presets import PRESETS
+from msda_tf.errors import UsageError
+
+__all__ = ["FIELDS", "PAPER_DATASETS", "TrainConfig", "from_saved", "read_yaml", "resolve", "to_dict", "validate"]
+
+PAPER_DATASETS = ("gta5", "synthia", "cityscapes")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Every knob of `msda-tf train`: its default, then what it does and why the default is what it is."""
+
+    # Data
+    target: str = knob("", "the prepared data set to adapt to; its labels are never read in training")
+    sources: tuple[str, ...] = knob((), "labelled data sets; by default the other two of gta5, synthia, cityscapes")
+    data: str = knob("data", "the folder that prepare wrote")
+    scale: float = knob(
+        1.0, "size of the network's input against the stored images; the paper's reduced setting is 0.5", minimum=0.01
+    )
+    source_size: tuple[int, int] | None = knob(
+        None, "fixed [width, height] of source images instead of scale; aspect not kept", minimum=1
+    )
+    target_size: tuple[int, int] | None = knob(
+        None, "fixed [width, height] of target images instead of scale; aspect not kept", minimum=1
+    )
+    mean: str = knob(
+        "dataset", "mean to subtract: each data set's own (the paper), or that of ImageNet", ("dataset", "imagenet")
+    )
+    sampling: str = knob(
+        "concat", "S-All's images: all sources pooled (the paper), or each source equally often", ("concat", "balanced")
+    )
+    exclude_test: bool = knob(
+        False, "keep the target's test images out of its unlabelled training images; the paper keeps them in"
+    )
+    flip: bool = knob(False, "mirror half of the images; the paper states no augmentation")
+    # Network
+    layout: str = knob(
+        "separate",
+        "networks: S1..Sn and S-All apart (the paper), joint on one backbone, or one of the two",
+        ("separate", "joint", "sources", "s-all"),
+    )
+    backbone: str = knob(
+        "resnet101",
+        "the paper's backbone; tiny learns the miniature scenes on a CPU",
+        ("resnet101", "resnet50", "tiny"),
+    )
+    norm: str = knob(
+        "frozen",
+        "BatchNorm as pretrained; adaptsegnet: batch statistics; group: GroupNorm, for random weights",
+        ("frozen", "adaptsegnet", "group"),
+    )
+    aspp_rates: tuple[int, ...] = knob(
+        (6, 12, 18, 24), "DeepLabV2's four; AdaptSegNet's code uses 6 and 12 only", minimum=1
+    )
+    init: str = knob("imagenet", "starting weights: imagenet, none, or a file or run")
+    init_partial: bool = knob(False, "accept starting weights that cover less than 90 % of the backbone")
+    align_corners: bool = knob(True, "up-sampling as in the Torch version on which the published networks were trained")
+    discriminators: str = knob(
+        "branch", "one for each level and branch (eq. 4), or one for each level", ("branch", "level")
+    )
+    discriminator_width: int = knob(64, "channels of the discriminator's first layer, as AdaptSegNet", minimum=1)
+    # Losses
+    adapt: bool = knob(True, "adversarial terms; without them the S-All branch is the paper's No Adapt column")
+    gan: str = knob("vanilla", "adversarial objective (eqs. 2-3); lsgan: least squares", ("vanilla", "lsgan"))
+    seg_weight_feature: float = knob(0.1, "lambda of eq. 1 at stage 3, as AdaptSegNet", minimum=0)
+    seg_weight_output: float = knob(1.0, "lambda of eq. 1 at stage 4, as AdaptSegNet", minimum=0)
+    adv_weight_feature: float = knob(2e-4, "lambda of eq. 3 at stage 3, as AdaptSegNet", minimum=0)
+    adv_weight_output: float = knob(1e-3, "lambda of eq. 3 at stage 4, as AdaptSegNet", minimum=0)
+    loss_at: str = knob(
+        "label",
+        "compare at the size of the stored label (the paper, also at half resolution) or of the input",
+        ("label", "input"),
+    )
+    # Optimisation
+    steps: int = knob(50000, "the paper's number; it reports convergence from 20000", minimum=1)
+    batch_size: int = knob(1, "images of each domain in a step, over all devices, as AdaptSegNet", minimum=1)
+    accumulate: int = knob(1, "micro-batches that each device splits its images into, to save memory", minimum=1)
+    optimizer: str = knob(
+        "adam",
+        "the generator's: the paper's Adam, or AdaptSegNet's SGD; discriminators always use Adam",
+        ("adam", "sgd"),
+    )
+    generator_lr: float = knob(1e-4, "the paper's learning rate", minimum=0)
+    discriminator_lr: float = knob(1e-4, "the paper's learning rate", minimum=0)
+    head_lr_mult: float = knob(
+        1.0, "learning rate of the classifiers against the backbone's: the paper gives one number", minimum=0
+    )
+    momentum: float = knob(0.9, "of SGD", minimum=0)
+    weight_decay: float = knob(5e-4, "L2 on the generator's kernels, as AdaptSegNet", minimum=0)
+    poly_power: float = knob(
+        0.9, "the learning rates fall as (1 - step / poly_steps) ** poly_power, as AdaptSegNet", minimum=0
+    )
+    poly_steps: int | None = knob(None, "where the learning rates would reach 0; steps by default", minimum=1)
+    # Test
+    merge: str = knob(
+        "max-logit",
+        "Max Merge (eq. 6) on raw logits, or on probabilities",
+        ("max-logit", "max-probability", "mean-probability"),
+    )
+    merge_at: str = knob(
+        "image", "merge for each pixel after up-sampling (the paper's figure 2), or on the small maps", ("image", "map")
+    )
+    merge_level: str = knob(
+        "output", "the classifiers that segment: the paper discards stage 3 at test time", ("output", "feature")
+    )
+    # Running
+    seed: int = knob(0, "of weights, data order and flips", minimum=0)
+    precision: str = knob("float32", "arithmetic of the networks", ("float32", "mixed_bfloat16", "mixed_float16"))
+    jit: bool = knob(False, "compile the step with XLA")
+    recompute: bool = knob(
+        False, "recompute the backbone's blocks in the backward pass: less memory, about a third more time"
+    )
+    deterministic: bool = knob(False, "bit-identical repetition on GPUs too, where it costs speed")
+    checkpoint_every: int = knob(1000, "steps between checkpoints", minimum=1)
+    keep_checkpoints: int = knob(3, "number of last checkpoints kept", minimum=1)
+    evaluate_every: int = knob(2000, "steps between evaluations during training; 0: none", minimum=0)
+    evaluate_images: int = knob(
+        50, "target images scored during training, spread over the test split; 0: all", minimum=0
+    )
+    select: str = knob(
+        "last",
+        "the checkpoint that is used; best needs target labels and is marked wherever it is shown",
+        ("last", "best"),
+    )
+    corrupt_limit: int = knob(10, "damaged records that are skipped before the run fails", minimum=0)
+
+    def reason(self, key: str) -> str:
+        """What a knob does and why its default is what it is."""
+        return self.__dataclass_fields__[key].metadata["reason"]
+
+
+FIELDS: dict[str, dataclasses.Field] = knobs.fields(TrainConfig)
+
+
+def resolve(*, preset: str = "paper", file: str | pathlib.Path | None = None, settings: dict | None = None):
+    """Puts a configuration together.
+
+    Args:
+      preset: a key of `msda_tf.presets.PRESETS`.
+      file: a YAML file of `key: value` lines.
+      settings: values that override both; strings are parsed as YAML (`"[640, 360]"`, `"1e-4"`, `"null"`).
+
+    Returns:
+      (config, origins): a `TrainConfig`, and for every key where its value came from: "default", "preset NAME", the
+        file's path, or "command line".
+
+    Raises:
+      UsageError: an unknown preset or key, a value of the wrong type or out of range, an unreadable file.
+    """
+    config, origins = knobs.resolve(TrainConfig, presets=PRESETS, preset=preset, file=file, settings=settings)
+    if config.target and not config.sources and config.target in PAPER_DATASETS:
+        config = dataclasses.replace(config, sources=tuple(name for name in PAPER_DATASETS if name != config.target))
+        origins["sources"] = "the other two"
+    return config, origins
+
+
+def from_saved(value: dict, path: str | pathlib.Path) -> TrainConfig:
+    """The configuration that `to_dict` wrote, from the run file `path` (named in errors)."""
+    return knobs.from_saved(TrainConfig, value, path)
+
+
+def validate(config: TrainConfig) -> None:
+    """Checks what concerns several knobs at once.
+
+    Raises:
+      UsageError: no target or sources, a target among its sources, a source named twice.
+    """
+    if not config.target:
+        raise UsageError("no target: name the data set to adapt to with --target")
+    if not config.sources:
+        raise UsageError(f"no sources for target {config.target!r}: name labelled data sets with --sources a,b")
+    if config.target in config.sources:
+        raise UsageError(
+            f"target {config.target!r} is also among the sources ({', '.join(config.sources)}): its labels must not be "
+            "trained on, take it out of --sources"
+        )
+    if len(set(config.sources)) != len(config.sources):
+        raise UsageError(f"a source is named twice in --sources {','.join(config.sources)}")
+    if config.batch_size % config.accumulate:
+        raise UsageError(
+            f"batch_size {config.batch_size} cannot be split into accumulate = {config.accumulate} equal parts"
+        )

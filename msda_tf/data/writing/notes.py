@@ -1,0 +1,85 @@
+"""What is known of a finished shard, and the note by which a later run knows that it need not be written again."""
+
+import json
+import pathlib
+from dataclasses import asdict, dataclass
+
+from msda_tf import files
+from msda_tf.data.writing.shard_file import ShardFile
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A frame that cannot be used: its name, the file that is to blame, and the reason."""
+
+    frame: str
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is known of a finished shard.
+
+    Attributes:
+      file, examples, bytes, sha256: as in `msda_tf.data.manifest.Shard`.
+      rgb_sum, pixels: sum of the stored images' pixels per channel, and their number.
+      class_pixels, ignored_pixels: label pixels per class, and of no class.
+      sizes: "<width>x<height>" -> number of images.
+      rejected: frames that turned out bad when they were decoded; they are not in the shard.
+    """
+
+    file: str
+    examples: int
+    bytes: int
+    sha256: str
+    rgb_sum: tuple[int, int, int]
+    pixels: int
+    class_pixels: tuple[int, ...]
+    ignored_pixels: int
+    sizes: dict[str, int]
+    rejected: tuple[Rejected, ...]
+
+
+def result(
+    file: str,
+    written: ShardFile,
+    *,
+    class_pixels: tuple[int, ...],
+    ignored_pixels: int,
+    rejected: tuple[Rejected, ...],
+) -> Result:
+    """Of a shard that is written."""
+    return Result(
+        file=file,
+        examples=written.examples,
+        bytes=written.bytes,
+        sha256=written.sha256,
+        rgb_sum=written.rgb_sum,
+        pixels=written.pixels,
+        class_pixels=class_pixels,
+        ignored_pixels=ignored_pixels,
+        sizes=written.sizes,
+        rejected=rejected,
+    )
+
+
+def _note_path(directory: pathlib.Path, file: str) -> pathlib.Path:
+    return directory / f".{file}.json"
+
+
+def write_note(directory: pathlib.Path, result: Result, print_of_shard: str) -> None:
+    """Leaves a note beside a finished shard, by which a later run knows that it need not be written again."""
+    files.write_json(_note_path(directory, result.file), {"fingerprint": print_of_shard, **asdict(result)})
+
+
+def read_note(directory: pathlib.Path, file: str, print_of_shard: str) -> Result | None:
+    """The note's content if the shard is there and was made by the same conversion; None otherwise."""
+    try:
+        value = json.loads(_note_path(directory, file).read_text(encoding="utf-8"))
+        if value.pop("fingerprint") != print_of_shard or (directory / file).stat().st_size != value["bytes"]:
+            return None
+        value["rejected"] = tuple(Rejected(**bad) for bad in value["rejected"])
+        return Result(**value | {"rgb_sum": tuple(value["rgb_sum"]), "class_pixels": tuple(value["class_pixels"])})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None

@@ -1,0 +1,178 @@
+"""From raw images to label maps: what evaluation, prediction and the exported model all run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from msda_tf.evaluation.metrics import MAX_MERGE
+from msda_tf.inference import merge
+from msda_tf.models.layers.resize import upsample
+from msda_tf.models.segmenter import MultiSourceSegmenter
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network, and how images must reach it.
+
+    Attributes:
+      segmenter: with its weights.
+      branches: shown name -> the segmenter's own name of each branch to use, in order.
+      mean: RGB mean to subtract, 0-255.
+      scale: of the network's input against the image.
+      size: fixed (height, width) of the input instead; None to follow `scale`.
+      level: "output" or "feature".
+      align_corners: see `msda_tf.models.resize.upsample`.
+    """
+
+    segmenter: MultiSourceSegmenter
+    branches: dict[str, str]
+    mean: tuple[float, float, float]
+    scale: float = 1.0
+    size: tuple[int, int] | None = None
+    level: str = "output"
+    align_corners: bool = True
+
+    def logits(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Raw logits `{shown name: float32 [B, h, w, C]}` of uint8 RGB images `[B, H, W, 3]`, not up-sampled."""
+        inputs = self._resized(images) - tf.constant(self.mean, tf.float32)
+        names = tuple(self.branches.values())
+        maps = self.segmenter(inputs, branches=names, levels=(self.level,), training=False)[self.level]
+        return {shown: tf.cast(maps[name], tf.float32) for shown, name in self.branches.items()}
+
+    def _resized(self, images):
+        """Float32 images of whole levels at the network's input size, as the training pipeline makes them."""
+        if self.size is None and self.scale == 1.0:
+            return tf.cast(images, tf.float32)
+        if self.size is not None:
+            size = tf.constant(self.size)
+        else:
+            size = tf.cast(tf.round(tf.cast(tf.shape(images)[1:3], tf.float32) * self.scale), tf.int32)
+            size = tf.maximum(size, 1)
+        resized = tf.image.resize(images, size, "bicubic", antialias=True)
+        return tf.clip_by_value(tf.round(resized), 0.0, 255.0)
+
+
+class SmallMap(NamedTuple):
+    """Scores `[B, h, w, C]`, and how they are to be up-sampled."""
+
+    maps: tf.Tensor
+    align_corners: bool
+
+
+@dataclass(frozen=True)
+class Inference:
+    """Several branches of one or more networks, merged.
+
+    Attributes:
+      members: at least one; shown names must differ over all members.
+      rule: how branches are merged (`msda_tf.evaluation.merge.RULES`).
+      merge_at: "image": for each pixel of the image; "map": on the networks' small maps, which are then up-sampled.
+      merged: names of the branches that take part in the merge; all if none is given.
+      flip: average the logits of the image and of its mirror image (test-time augmentation), for twice the time.
+    """
+
+    members: Sequence[Member]
+    rule: str = "max-logit"
+    merge_at: str = "image"
+    merged: Sequence[str] = ()
+    flip: bool = False
+
+    def __post_init__(self):
+        names = self.branch_names
+        if len(set(names)) != len(names):
+            raise ValueError(f"branch names differ, not {names}")
+        object.__setattr__(self, "merged", tuple(self.merged or names))
+
+    @property
+    def branch_names(self) -> list[str]:
+        """Shown names of all branches, in order."""
+        return [name for member in self.members for name in member.branches]
+
+    def segment(self, images: tf.Tensor, size=None) -> tf.Tensor:
+        """The merged label map.
+
+        Args:
+          images: uint8 `[B, H, W, 3]` RGB, any size.
+          size: (H', W') of the map: the images' own by default.
+
+        Returns:
+          trainIds uint8 `[B, H', W']`.
+        """
+        maps, size = self._maps(images), tf.shape(images)[1:3] if size is None else size
+        if self.merge_at == "map":
+            return merge.top_class(_upsample(self._merged_map(maps, self.rule), size))[1]
+        # A generator: eagerly, only one branch's large map exists at a time.
+        return merge.merge_labels((_upsample(maps[name], size) for name in self.merged), self.rule)[1]
+
+    def segment_with_confidence(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The same label map, and how sure it is.
+
+        Args:
+          images: uint8 `[B, H, W, 3]` RGB, any size.
+
+        Returns:
+          trainIds uint8 `[B, H, W]`, and the probability of that class float32 `[B, H, W]`, 0-1: the softmax of the
+          merged logits, or the class's share of the merged probabilities.
+        """
+        maps, size = self._maps(images), tf.shape(images)[1:3]
+        if self.merge_at == "map":
+            scores = _upsample(self._merged_map(maps, self.rule), size)
+        else:
+            scores = merge.merge_scores((_upsample(maps[name], size) for name in self.merged), self.rule)
+        top, labels = merge.top_class(scores)
+        if self.rule == "max-logit":
+            confidence = tf.exp(top - tf.reduce_logsumexp(scores, axis=-1))
+        else:
+            confidence = top / tf.reduce_sum(scores, axis=-1)
+        return labels, confidence
+
+    def label_maps(
+        self, images: tf.Tensor, size=None, rules: dict[str, tuple[str, str]] | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Label maps of every branch by itself and, if several take part in it, of their merge.
+
+        Args:
+          images: uint8 `[B, H, W, 3]` RGB.
+          size: (H', W') of the maps: the images' own by default.
+          rules: name -> (rule, merge_at) of the merges; by default the own one under `MAX_MERGE`.
+
+        Returns:
+          trainIds uint8 `[B, H', W']` by name.
+        """
+        size = tf.shape(images)[1:3] if size is None else size
+        rules = {MAX_MERGE: (self.rule, self.merge_at)} if rules is None else rules
+        maps = self._maps(images)
+        large = {name: _upsample(value, size) for name, value in maps.items()}
+        labels = {name: merge.top_class(value)[1] for name, value in large.items()}
+        if len(self.merged) < 2:
+            return labels
+        for shown, (rule, merge_at) in rules.items():
+            if merge_at == "map":
+                _, labels[shown] = merge.top_class(_upsample(self._merged_map(maps, rule), size))
+            else:
+                _, labels[shown] = merge.merge_labels([large[name] for name in self.merged], rule)
+        return labels
+
+    def _maps(self, images) -> dict[str, SmallMap]:
+        """Each branch's logits as the network gives them."""
+        small = {}
+        for member in self.members:
+            logits = member.logits(images)
+            if self.flip:
+                mirrored = member.logits(tf.reverse(images, [2]))
+                logits = {name: (maps + tf.reverse(mirrored[name], [2])) / 2 for name, maps in logits.items()}
+            small |= {name: SmallMap(maps, member.align_corners) for name, maps in logits.items()}
+        return small
+
+    def _merged_map(self, maps, rule) -> SmallMap:
+        first = maps[self.merged[0]]
+        # Networks that see images of different sizes have maps of different sizes: they meet at the first one's.
+        size = tf.shape(first.maps)[1:3]
+        others = [_upsample(maps[name], size) for name in self.merged[1:]]
+        return SmallMap(merge.merge_scores([first.maps, *others], rule), first.align_corners)
+
+
+def _upsample(small: SmallMap, size) -> tf.Tensor:
+    return upsample(small.maps, size, align_corners=small.align_corners)

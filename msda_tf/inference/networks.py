@@ -1,0 +1,63 @@
+"""The networks that a configuration describes: made with fresh weights, and wrapped as inference runs them."""
+
+import contextlib
+
+import keras
+
+from msda_tf.config import TrainConfig
+from msda_tf.config.branches import NetworkPlan
+from msda_tf.inference.members import Member
+from msda_tf.models.segmenter import MultiSourceSegmenter
+
+
+def build_segmenter(
+    config: TrainConfig, network: NetworkPlan, num_classes: int, *, discriminators: bool = True
+) -> MultiSourceSegmenter:
+    """A network with fresh weights (call it inside the strategy's scope); the same seed gives the same weights.
+
+    Args:
+      config: of the run.
+      network: which of its networks.
+      num_classes: C.
+      discriminators: False leaves them out, as inference does not need them.
+    """
+    keras.utils.set_random_seed(config.seed)
+    with dtype_policy(config.precision):
+        segmenter = MultiSourceSegmenter(
+            branches=network.branches,
+            num_classes=num_classes,
+            backbone=config.backbone,
+            norm=config.norm,
+            rates=config.aspp_rates,
+            discriminators=config.discriminators if config.adapt and discriminators else "none",
+            discriminator_width=config.discriminator_width,
+            recompute=config.recompute,
+            name="segmenter",
+        )
+        segmenter.create_variables()
+    return segmenter
+
+
+def member(config: TrainConfig, segmenter: MultiSourceSegmenter, *, mean, branches: dict[str, str]) -> Member:
+    """The network as inference runs it: with the configuration's input size and level."""
+    size = None if config.target_size is None else (config.target_size[1], config.target_size[0])
+    return Member(
+        segmenter=segmenter,
+        branches=branches,
+        mean=mean,
+        scale=config.scale,
+        size=size,
+        level=config.merge_level,
+        align_corners=config.align_corners,
+    )
+
+
+@contextlib.contextmanager
+def dtype_policy(name: str):
+    """Keras' global dtype policy for the layers made in the block."""
+    old = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(old)

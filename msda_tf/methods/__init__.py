@@ -1,0 +1,1 @@
+"""Training methods: which losses a step descends on, and in which order."""

@@ -1,0 +1,47 @@
+"""With what something was made: command line, time, versions, git revision and devices."""
+
+import datetime
+import importlib.metadata
+import pathlib
+import platform
+import subprocess
+import sys
+
+
+def provenance() -> dict:
+    """Command line, time, versions, git revision and devices."""
+    import tensorflow as tf
+
+    packages = ("tensorflow", "keras", "numpy", "opencv-python-headless", "msda-tf")
+    return {
+        "command": sys.argv,
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in packages},
+        "git": _git_revision(),
+        "devices": [device.name for device in tf.config.list_logical_devices()],
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _git_revision() -> str | None:
+    """The revision of this project's own checkout, with "+changes" if it has any; None if it is not a checkout."""
+    here = pathlib.Path(__file__).resolve().parent
+    try:
+
+        def git(*arguments):
+            command = ["git", "-C", str(here), *arguments]
+            return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+        if pathlib.Path(git("rev-parse", "--show-toplevel")) != here.parent:
+            return None
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,203 @@
+"""Trained networks of one or more run directories, ready to segment."""
+
+import collections
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from msda_tf import runs
+from msda_tf.config.branches import NetworkPlan
+from msda_tf.errors import UsageError
+from msda_tf.inference.members import Inference, Member
+from msda_tf.inference.merge import RULES
+from msda_tf.inference.networks import build_segmenter, member
+from msda_tf.labels import ClassList
+from msda_tf.runs import Run
+from msda_tf.runs.made_from import Checkpoint
+from msda_tf.training.checkpoints import Checkpoints
+
+NO_ADAPT = "No Adapt"
+"""The shown name of S-All in a run without adversarial terms (the paper's column)."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Networks with their weights.
+
+    Attributes:
+      runs: where they come from, in the order given.
+      inference: runs them.
+      training_sets: shown name of each branch -> what it was trained on, such as "gta5" or "gta5 + synthia".
+      checkpoints: the weights of each network.
+    """
+
+    runs: tuple[Run, ...]
+    inference: Inference
+    training_sets: dict[str, str]
+    checkpoints: tuple[Checkpoint, ...]
+
+    @property
+    def classes(self) -> ClassList:
+        """The classes of the label maps."""
+        return self.runs[0].classes
+
+    @property
+    def target(self) -> str:
+        """The data set that the networks were adapted to."""
+        return self.runs[0].config.target
+
+    def made_from(self) -> dict:
+        """JSON-ready: the weights, and how their maps are merged."""
+        return {
+            "merge": self.inference.rule,
+            "merge_at": self.inference.merge_at,
+            "merged": list(self.inference.merged),
+            "networks": [
+                {
+                    "network": "/".join(c.network.resolve().parts[-3:]),
+                    "step": c.step,
+                    "selected_on_target_labels": c.best,
+                }
+                for c in self.checkpoints
+            ],
+        }
+
+    def notes(self) -> list[str]:
+        """What whoever sees results of these networks must know of their weights, a sentence each."""
+        unfinished = [
+            f"{c.network}: step {c.step} of {c.steps}, training is not finished"
+            for c in self.checkpoints
+            if c.step < c.steps and not c.best
+        ]
+        best = [f"{c.network} (step {c.step})" for c in self.checkpoints if c.best]
+        return unfinished + ([f"checkpoint selected on the target's labels: {', '.join(best)}"] if best else [])
+
+
+def load(
+    directories: Sequence[str | pathlib.Path],
+    *,
+    merge: str | None = None,
+    select: str | None = None,
+    branches: Sequence[str] | None = None,
+    only_merged: bool = False,
+    precision: str | None = None,
+) -> Trained:
+    """Loads every network of the runs.
+
+    Branches are shown under their own names (S1, S2, ..., S-All), with the run's name behind where two runs have the
+    same. S-All of a run without adaptation is shown as `NO_ADAPT`, its S1 as "No Adapt S1"; such branches take no part
+    in the merge unless no run was adapted.
+
+    Args:
+      directories: run directories, at least one.
+      merge: one of `msda_tf.evaluation.merge.RULES`; the runs' own by default.
+      select: "last" or "best" checkpoint; each run's own choice by default.
+      branches: shown names of the branches to load and merge; all by default.
+      only_merged: leave out branches that take no part in the merge.
+      precision: arithmetic of the networks instead of the one they were trained in.
+
+    Raises:
+      UsageError: a folder is no run or has no checkpoint, or the runs do not fit together.
+      MsdaError: a run is damaged.
+    """
+    found = tuple(runs.read(directory) for directory in directories)
+    _check_fit(found)
+    if merge is None:
+        merge = _agreed(found, "merge")
+    elif merge not in RULES:
+        raise UsageError(f"unknown merge rule {merge!r}: one of {', '.join(RULES)}")
+    # The paper's order of columns: No Adapt comes first.
+    ordered = sorted(found, key=lambda run: run.config.adapt)
+    names = _shown_names(ordered)
+    adapted = {run.directory for run in found if run.config.adapt}
+    merged = [shown for (run, _, _), shown in names.items() if run in adapted] or list(names.values())
+    if branches is not None:
+        unknown = [name for name in branches if name not in names.values()]
+        if unknown or not branches:
+            raise UsageError(f"no branch {', '.join(map(repr, unknown))}: there are {', '.join(names.values())}")
+        merged = [name for name in names.values() if name in branches]
+    members, training_sets, checkpoints = [], {}, []
+    for run in ordered:
+        for network in run.networks:
+            own = {names[run.directory, network.name, branch]: branch for branch in network.branches}
+            if branches is not None or only_merged:
+                own = {shown: branch for shown, branch in own.items() if shown in merged}
+            if own:
+                loaded, checkpoint = _load_network(run, network, own, select=select, precision=precision)
+                members.append(loaded)
+                checkpoints.append(checkpoint)
+                training_sets |= {shown: _training_sets(run, branch) for shown, branch in own.items()}
+    inference = Inference(members, rule=merge, merge_at=_agreed(found, "merge_at"), merged=merged)
+    return Trained(found, inference, training_sets, tuple(checkpoints))
+
+
+def _check_fit(found: tuple[Run, ...]) -> None:
+    first = found[0]
+    resolved = [run.directory.resolve() for run in found]
+    for run in found[1:]:
+        if resolved.count(run.directory.resolve()) > 1:
+            raise UsageError(f"{run.directory} is given twice: name each run once")
+        if run.config.target != first.config.target:
+            raise UsageError(
+                f"{first.directory} was adapted to {first.config.target!r}, {run.directory} to {run.config.target!r}: "
+                "only runs for the same target can be merged"
+            )
+        if run.classes != first.classes:
+            raise UsageError(
+                f"{first.directory} has {len(first.classes)} classes, {run.directory} {len(run.classes)}, or they are "
+                "named or coloured differently: only runs with the same class list can be merged"
+            )
+
+
+def _agreed(found: tuple[Run, ...], key: str) -> str:
+    """The runs' common value of a configuration key."""
+    values = {getattr(run.config, key): run for run in found}
+    if len(values) > 1:
+        described = ", ".join(f"{run.directory} {value}" for value, run in values.items())
+        raise UsageError(f"the runs differ in {key} ({described}): set it alike in their config.yaml, or use --merge")
+    return next(iter(values))
+
+
+def _shown_names(found: list[Run]) -> dict[tuple[pathlib.Path, str, str], str]:
+    """(run directory, network, branch) -> shown name."""
+    bare = {}
+    for run in found:
+        for network in run.networks:
+            for branch in network.branches:
+                without = NO_ADAPT if branch == "S-All" else f"{NO_ADAPT} {branch}"
+                bare[run.directory, network.name, branch] = branch if run.config.adapt else without
+    counts = collections.Counter(bare.values())
+    folders = collections.Counter(run.directory.resolve().name for run in found)
+    shown = {}
+    for (run, network, branch), name in bare.items():
+        folder = run.resolve().name
+        label = folder if folders[folder] == 1 else str(run)
+        shown[run, network, branch] = name if counts[name] == 1 else f"{name} ({label})"
+    return shown
+
+
+def _training_sets(run: Run, branch: str) -> str:
+    return run.source_names().get(branch) or " + ".join(run.config.sources)
+
+
+def _load_network(
+    run: Run, network: NetworkPlan, branches: dict[str, str], *, select: str | None, precision: str | None
+) -> tuple[Member, Checkpoint]:
+    directory = run.network_directory(network)
+    checkpoints = Checkpoints(directory / "checkpoints")
+    best = (select or run.config.select) == "best"
+    step = checkpoints.best() if best else None
+    if not checkpoints.steps():
+        raise UsageError(
+            f"{directory} has no checkpoint: the run was never trained that far; continue it with msda-tf train"
+        )
+    if best and step is None:
+        raise UsageError(
+            f"{directory} has no best checkpoint, for it was trained without evaluation: use the last one (select=last)"
+        )
+    config = dataclasses.replace(run.config, precision=precision or run.config.precision)
+    segmenter = build_segmenter(config, network, len(run.classes), discriminators=False)
+    step, _ = checkpoints.restore({"segmenter": segmenter}, step=step, partial=True)
+    checkpoint = Checkpoint(directory, step, config.steps, best)
+    return member(config, segmenter, mean=run.mean_rgb, branches=branches), checkpoint

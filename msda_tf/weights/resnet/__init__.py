@@ -1,0 +1,1 @@
+"""Foreign weights of ResNets: Keras' and Torch's."""
