@@ -44,6 +44,8 @@ setup(
         "jinja2",
         # tf.train.Example without importing TensorFlow.
         "protobuf",
+        # Locks on folders, on every system and on network disks.
+        "filelock>=4",
         "matplotlib",
     ],
     extras_require={

@@ -15,9 +15,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
+from msda_tf import lock
 from msda_tf.data import manifest as manifests
 from msda_tf.data.manifest import Manifest, Shard, Split
-from msda_tf.data.writing import lock, notes
+from msda_tf.data.writing import notes
 from msda_tf.data.writing.images import Storage
 from msda_tf.data.writing.notes import Rejected
 from msda_tf.data.writing.state import Begun, describe
@@ -77,7 +78,7 @@ def prepare(
     """
     directory = output / name
     directory.mkdir(parents=True, exist_ok=True)
-    with lock.hold(directory):
+    with lock.hold(directory, "msda-tf prepare"):
         begun = Begun(directory, options_of(raw, storage), root=raw.root, input_digest=lambda: input_digest(raw))
         if force:
             begun.clear()

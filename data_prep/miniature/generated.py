@@ -5,8 +5,7 @@ import json
 import pathlib
 import shutil
 
-from msda_tf import files
-from msda_tf.data.writing import lock
+from msda_tf import files, lock
 from msda_tf.errors import UsageError
 
 from ..conversion.convert import Progress
@@ -48,7 +47,7 @@ def find(
     """
     folder = output / "raw"
     folder.mkdir(parents=True, exist_ok=True)
-    with lock.hold(folder):
+    with lock.hold(folder, "msda-tf prepare"):
         for dataset in miniature.DATASETS:
             raw = folder / dataset
             wanted = {"dataset": dataset, "train": train, "test": test, "seed": seed, "height": height}

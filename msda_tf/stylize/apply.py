@@ -13,11 +13,11 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from msda_tf import files
+from msda_tf import files, lock
 from msda_tf.data import manifest as manifests
 from msda_tf.data import records, tfrecord
 from msda_tf.data.manifest import FILE_NAME, Manifest, Shard
-from msda_tf.data.writing import images, lock, notes
+from msda_tf.data.writing import images, notes
 from msda_tf.data.writing.images import Storage
 from msda_tf.data.writing.shard_file import ShardFile
 from msda_tf.data.writing.state import Begun, describe
@@ -63,7 +63,7 @@ def apply(
     _check(run, dataset, name, tile)
     directory = pathlib.Path(data) / name
     directory.mkdir(parents=True, exist_ok=True)
-    with lock.hold(directory):
+    with lock.hold(directory, "msda-tf stylize apply"):
         step, translator = _load(run, step, tile)
         checksum = files.sha256(source.directory / FILE_NAME)
         options = _options(run, source, step=step, tile=tile, storage=storage)

@@ -10,9 +10,9 @@ import raw_sets
 import tensorflow as tf
 from PIL import Image
 
+from msda_tf import lock
 from msda_tf.data import manifest as manifests
 from msda_tf.data import records, tfrecord
-from msda_tf.data.writing import lock
 from msda_tf.data.writing.images import Storage
 from msda_tf.data_prep.conversion import convert, shards
 from msda_tf.data_prep.readers import cityscapes, folder, gta5, synthia
@@ -183,7 +183,10 @@ def test_two_at_a_time_refuse_each_other(tmp_path):
     raw_sets.gta5(tmp_path / "raw", 1)
     raw = gta5.find(tmp_path / "raw")
     (tmp_path / "a").mkdir()
-    with lock.hold(tmp_path / "a"), pytest.raises(MsdaError, match="is being written by another msda-tf prepare"):
+    with (
+        lock.hold(tmp_path / "a", "msda-tf prepare"),
+        pytest.raises(MsdaError, match="is being written by msda-tf prepare"),
+    ):
         convert.prepare(raw, output=tmp_path, name="a")
     convert.prepare(raw, output=tmp_path, name="a")
 
@@ -191,7 +194,7 @@ def test_two_at_a_time_refuse_each_other(tmp_path):
 def test_the_lock_of_a_dead_process_does_not_count(tmp_path):
     raw_sets.gta5(tmp_path / "raw", 1)
     (tmp_path / "a").mkdir()
-    (tmp_path / "a/.prepare.lock").write_text("1")
+    (tmp_path / "a/.lock").write_text("1")
     convert.prepare(gta5.find(tmp_path / "raw"), output=tmp_path, name="a")
 
 

@@ -1,0 +1,82 @@
+"""One process at a time on a folder that is written to.
+
+The lock is the operating system's, so it ends with the process that holds it, however that ends. On file systems
+without such locks (some network disks) a file that names its holder stands for it: on the holder's own machine a dead
+one's file does not count; on another machine the message says which file may have to be removed.
+"""
+
+import contextlib
+import errno
+import os
+import pathlib
+import re
+import socket
+from collections.abc import Iterator
+
+import filelock
+
+from msda_tf.errors import MsdaError
+
+FILE_NAME = ".lock"
+"""In a folder while it is written; after a process was killed it stays there and means nothing."""
+
+_HELD = ".lock.held"
+_NO_LOCKS_HERE = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
+
+
+@contextlib.contextmanager
+def hold(directory: str | os.PathLike, what: str) -> Iterator[None]:
+    """Holds the lock of a folder that exists, without waiting for it.
+
+    Args:
+      directory: the folder, made if it is not there; a second lock on it is refused to this process, too.
+      what: which command holds it, such as "msda-tf prepare": whoever is refused reads it.
+
+    Raises:
+      MsdaError: another process holds it, or the folder cannot be written.
+
+    Example:
+      with lock.hold(run_directory, "msda-tf train"):
+          ...
+    """
+    directory = pathlib.Path(directory)
+    path = directory / FILE_NAME
+    try:
+        lock = _acquire(path, directory / _HELD)
+    except filelock.Timeout:
+        raise MsdaError(_refusal(directory)) from None
+    except OSError as error:
+        raise MsdaError(f"{directory} cannot be written ({error.strerror or error}): choose another folder") from None
+    try:
+        with contextlib.suppress(OSError):  # on a full disk the lock holds without its holder's name
+            path.write_text(f"{what}, process {os.getpid()} on {socket.gethostname()}\n", encoding="utf-8")
+        yield
+    finally:
+        # While the lock is held: whoever opened the file meanwhile sees that it is gone, and makes another.
+        with contextlib.suppress(OSError):
+            path.unlink()
+        lock.release()
+
+
+def _acquire(path: pathlib.Path, held: pathlib.Path) -> filelock.BaseFileLock:
+    lock = filelock.FileLock(path, timeout=0, fallback_to_soft=False)
+    try:
+        lock.acquire()
+    except OSError as error:
+        if error.errno not in _NO_LOCKS_HERE:
+            raise
+        lock = filelock.SoftFileLock(held, timeout=0)
+        lock.acquire()
+    return lock
+
+
+def _refusal(directory: pathlib.Path) -> str:
+    try:
+        with open(directory / FILE_NAME, "rb") as file:
+            note = re.match(rb"[\x20-\x7e]+", file.read(200))
+        holder = note[0].decode()
+    except (OSError, TypeError):
+        holder = "another process"
+    message = f"{directory} is being written by {holder}: wait for it to end, or choose another folder"
+    held = directory / _HELD
+    return f"{message}; if there is no such process, remove {held}" if held.exists() else message
