@@ -6,6 +6,7 @@ The folder's state at any moment:
   dataset.json and shards              finished; dataset.json is written last
 """
 
+import dataclasses
 import os
 import pathlib
 import shutil
@@ -16,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 from msda_tf import lock
+from msda_tf.data import class_counts
 from msda_tf.data import manifest as manifests
 from msda_tf.data.manifest import Manifest, Shard, Split
 from msda_tf.data.writing import notes
@@ -186,6 +188,9 @@ def _convert(
     excluded = sorted({bad.frame for bad in everything if bad.frame in raw.known_bad})
     _fail_if_bad(rejected, directory, on_error)
     manifest = _manifest(raw, begun, [results[plan.file] for plan in plans], plans, rejected, excluded)
+    if any(split.labelled for split in manifest.splits.values()):
+        rows = [row for shard in class_counts.labelled_shards(manifest) for row in results[shard.file].image_counts]
+        manifest = dataclasses.replace(manifest, class_counts=class_counts.write(directory, rows))
     begun.finish(manifest)
     return Prepared(manifests.read(directory), tuple(rejected), tuple(excluded), reused)
 

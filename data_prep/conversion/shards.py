@@ -101,7 +101,7 @@ def write(
       NotWritten: frames were bad that must not be; all frames were tried all the same.
       Cancelled: `cancelled` was set.
     """
-    class_pixels, ignored = np.zeros(len(raw.classes), np.int64), 0
+    image_counts: list[tuple[int, ...]] = []
     rejected: list[Rejected] = []
     with files.replacing(directory / shard.file) as temporary, open(temporary, "wb") as file:
         written = ShardFile(file)
@@ -125,16 +125,17 @@ def write(
             written.add(record, stored.rgb_sum)
             if label is not None:
                 counts, of_no_class = label_maps.class_counts(label, len(raw.classes))
-                class_pixels += counts
-                ignored += of_no_class
+                image_counts.append((*counts.tolist(), of_no_class))
             on_frame()
         if not all(allow_bad(bad.frame) for bad in rejected):
             raise NotWritten(rejected)
+    *class_pixels, ignored = np.asarray(image_counts, np.int64).reshape(-1, len(raw.classes) + 1).sum(axis=0).tolist()
     return result(
         shard.file,
         written,
-        class_pixels=tuple(class_pixels.tolist()),
+        class_pixels=tuple(class_pixels),
         ignored_pixels=ignored,
+        image_counts=tuple(image_counts),
         rejected=tuple(rejected),
     )
 

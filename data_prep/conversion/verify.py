@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from msda_tf import files
-from msda_tf.data import records, tfrecord
+from msda_tf.data import class_counts, records, tfrecord
 from msda_tf.data.manifest import Manifest, Shard
 from msda_tf.data.writing import images, label_maps
 from msda_tf.errors import MsdaError
@@ -58,6 +58,10 @@ def verify(manifest: Manifest, *, workers: int | None = None, progress: Progress
         # A stored JPEG decodes to slightly other pixels than those the mean was taken from.
         if name == manifest.training_split and not np.allclose(mean, manifest.mean_rgb, atol=0.5):
             problems.append(f"{manifest.directory}: the mean of split {name} is not that of dataset.json")
+    try:
+        class_counts.check(manifest)
+    except MsdaError as error:
+        problems.append(str(error))
     if problems:
         raise MsdaError(f"{problems[0]} ({len(problems)} problems in all): prepare the data set again with --force")
     return total

@@ -28,6 +28,14 @@ class Shard:
 
 
 @dataclass(frozen=True)
+class CountsFile:
+    """The file of pixels per class and image (`msda_tf.data.class_counts`): its name and SHA-256."""
+
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Split:
     """One split.
 
@@ -63,6 +71,8 @@ class Manifest:
       training_split: the split that sources and the unlabelled target train on.
       evaluation_split: the split that `evaluate` scores; None if no split has labels to score.
       options: what `prepare` was asked for (scale, image format, label rules), and where the data came from.
+      class_counts: where the pixels of each class in each image are; None without labels, or if it was prepared before
+        they were stored.
       directory: the folder; None before it is written.
     """
 
@@ -76,6 +86,7 @@ class Manifest:
     training_split: str
     evaluation_split: str | None
     options: dict = field(default_factory=dict)
+    class_counts: CountsFile | None = None
     directory: pathlib.Path | None = None
 
     def shard_paths(self, split: str) -> list[pathlib.Path]:
@@ -85,7 +96,7 @@ class Manifest:
 
 def to_json(manifest: Manifest) -> dict:
     """The manifest as JSON-ready dictionaries, in the order people read it."""
-    return {
+    value = {
         "format": FORMAT,
         "name": manifest.name,
         "kind": manifest.kind,
@@ -110,6 +121,9 @@ def to_json(manifest: Manifest) -> dict:
             for name, split in manifest.splits.items()
         },
     }
+    if manifest.class_counts:
+        value["class_counts"] = asdict(manifest.class_counts)
+    return value
 
 
 def write(manifest: Manifest, directory: pathlib.Path) -> None:
@@ -161,6 +175,7 @@ def read(directory: pathlib.Path) -> Manifest:
             training_split=value["training_split"],
             evaluation_split=value["evaluation_split"],
             options=value["options"],
+            class_counts=CountsFile(**value["class_counts"]) if "class_counts" in value else None,
             directory=path.parent,
         )
     except (KeyError, TypeError, AttributeError) as error:

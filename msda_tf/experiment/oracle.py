@@ -49,6 +49,7 @@ def link(data: pathlib.Path, target: str, output: pathlib.Path) -> Manifest:
         name=labelled_name(target),
         splits={found.training_split: Split(shards, True, pixels, ignored)},
         evaluation_split=None,
+        class_counts=None,  # those of the target have rows of the test images, too
     )
     directory = output / labelled.name
     directory.mkdir(parents=True, exist_ok=True)

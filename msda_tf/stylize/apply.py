@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import json
 import pathlib
+import shutil
 from collections import Counter
 from collections.abc import Callable
 
@@ -139,6 +140,9 @@ def _write(source: Manifest, begun: Begun, translator: Translator, storage: Stor
             results[file] = _write_shard(source.directory / file, begun.directory, translator, storage, advance)
             notes.write_note(begun.directory, results[file], prints[file])
     manifest = _manifest(source, begun, results)
+    if source.class_counts:  # the labels are the same, image by image
+        with files.replacing(begun.directory / source.class_counts.file) as temporary:
+            shutil.copyfile(source.directory / source.class_counts.file, temporary)
     begun.finish(manifest)
     return manifests.read(begun.directory)
 
@@ -165,7 +169,7 @@ def _write_shard(path, directory, translator, storage, on_image) -> notes.Result
                 f"out of memory ({error.message.splitlines()[0][:120]}): translate in tiles, such as --tile 768"
             ) from None
     # Labels are the source's, whose pixels are known by split.
-    return notes.result(path.name, written, class_pixels=(), ignored_pixels=0, rejected=())
+    return notes.result(path.name, written, class_pixels=(), ignored_pixels=0, image_counts=(), rejected=())
 
 
 def _manifest(source: Manifest, begun: Begun, results: dict[str, notes.Result]) -> Manifest:

@@ -1,13 +1,15 @@
 """Translated copies of prepared data sets: everything but the pixels stays, and a killed run goes on."""
 
+import dataclasses
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
 
 from msda_tf import files
+from msda_tf.data import class_counts, records, tfrecord
 from msda_tf.data import manifest as manifests
-from msda_tf.data import records, tfrecord
 from msda_tf.data.writing import images, notes
 from msda_tf.data.writing.images import Storage
 from msda_tf.data_prep.conversion.verify import verify
@@ -54,6 +56,18 @@ def test_labels_names_and_splits_stay_and_mean_and_provenance_are_its_own(data, 
     assert made.options["stylize_run"] == str(stylize_run.directory.resolve())
     assert (made.options["stylize_step"], made.options["stylized_to"]) == (2, "cityscapes")
     assert made.options["stylize_source_sha256"] == files.sha256(data / "gta5" / "dataset.json")
+
+
+def test_counts_of_classes_are_those_of_the_source(data, stylize_run):
+    copy = data / "copy"
+    shutil.copytree(data / "gta5", copy)
+    source = manifests.read(copy)
+    counts = class_counts.read(source, "train")
+    entry = class_counts.write(copy, np.pad(counts, ((0, 0), (0, 1))))
+    manifests.write(dataclasses.replace(source, name="copy", class_counts=entry), copy)
+    made = apply(stylize_run, data=data, dataset="copy", name="new")
+    assert made.class_counts == entry
+    assert class_counts.read(made, "train").tolist() == counts.tolist()
 
 
 def test_a_killed_run_goes_on_and_ends_as_an_uninterrupted_one(data, stylize_run, monkeypatch):

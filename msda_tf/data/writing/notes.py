@@ -25,6 +25,7 @@ class Result:
       file, examples, bytes, sha256: as in `msda_tf.data.manifest.Shard`.
       rgb_sum, pixels: sum of the stored images' pixels per channel, and their number.
       class_pixels, ignored_pixels: label pixels per class, and of no class.
+      image_counts: the same for each image, `[examples, classes + 1]`; empty without labels.
       sizes: "<width>x<height>" -> number of images.
       rejected: frames that turned out bad when they were decoded; they are not in the shard.
     """
@@ -37,6 +38,7 @@ class Result:
     pixels: int
     class_pixels: tuple[int, ...]
     ignored_pixels: int
+    image_counts: tuple[tuple[int, ...], ...]
     sizes: dict[str, int]
     rejected: tuple[Rejected, ...]
 
@@ -47,6 +49,7 @@ def result(
     *,
     class_pixels: tuple[int, ...],
     ignored_pixels: int,
+    image_counts: tuple[tuple[int, ...], ...],
     rejected: tuple[Rejected, ...],
 ) -> Result:
     """Of a shard that is written."""
@@ -59,6 +62,7 @@ def result(
         pixels=written.pixels,
         class_pixels=class_pixels,
         ignored_pixels=ignored_pixels,
+        image_counts=image_counts,
         sizes=written.sizes,
         rejected=rejected,
     )
@@ -80,6 +84,7 @@ def read_note(directory: pathlib.Path, file: str, print_of_shard: str) -> Result
         if value.pop("fingerprint") != print_of_shard or (directory / file).stat().st_size != value["bytes"]:
             return None
         value["rejected"] = tuple(Rejected(**bad) for bad in value["rejected"])
+        value["image_counts"] = tuple(tuple(counts) for counts in value["image_counts"])
         return Result(**value | {"rgb_sum": tuple(value["rgb_sum"]), "class_pixels": tuple(value["class_pixels"])})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -13,6 +13,7 @@ from msda_tf.errors import UsageError
 _BEGUN = ".prepare.json"
 _SHARD = re.compile(r"\w+-\d{5}-of-\d{5}\.tfrecord")
 _NOTE = re.compile(r"\.(\w+-\d{5}-of-\d{5}\.tfrecord)\.json")
+_COUNTS = re.compile(r"\.?class_counts\b.*\.npy")
 _HALF_WRITTEN = re.compile(r"\..+\.\d+\.part")  # by msda_tf.files.replacing, in a process that was killed
 
 _ORIGIN = {"raw", "input_sha256", "sizes", "excluded", "rejected"}  # in dataset.json beside the options
@@ -94,7 +95,7 @@ class Begun:
         """Removes everything that an earlier conversion wrote here; dataset.json first."""
         (self.directory / manifests.FILE_NAME).unlink(missing_ok=True)
         (self.directory / _BEGUN).unlink(missing_ok=True)
-        self._remove(lambda file, shard: shard)
+        self._remove(lambda file, shard: shard or _COUNTS.fullmatch(file.name))
 
     def _remove(self, unwanted: Callable[[pathlib.Path, str | None], bool]) -> None:
         """Removes half-written files, and others by `unwanted(file, shard that it is or belongs to)`."""

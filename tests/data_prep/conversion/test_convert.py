@@ -67,7 +67,7 @@ def test_gta5(tmp_path, small_shards):
         assert manifest.splits[split].class_pixels == tuple(int((labels == k).sum()) for k in range(19))
         assert manifest.splits[split].ignored_pixels == (labels == 255).sum()
     assert sorted(path.name for path in (tmp_path / "data/games").iterdir()) == sorted(
-        ["dataset.json", *(shard.file for shard in manifest.splits["train"].shards)]
+        ["class_counts.npy", "dataset.json", *(shard.file for shard in manifest.splits["train"].shards)]
     )
 
 

@@ -18,7 +18,8 @@ from msda_tf.data_prep.readers import gta5
 CHILD = """
 import os, pathlib, signal, sys
 from msda_tf import files
-from msda_tf.data_prep import convert, gta5, shards
+from msda_tf.data_prep.conversion import convert, shards
+from msda_tf.data_prep.readers import gta5
 
 shards.SHARD_FRAMES = 2
 steps = int(sys.argv[3])
@@ -59,7 +60,7 @@ def expected(raw, tmp_path_factory):
         patch.setattr(shards, "SHARD_FRAMES", 2)
         convert.prepare(gta5.find(raw, test_frames=3), output=output, name="a", workers=1)
     content = _content(output / "a")
-    assert len(content) == 7  # 2 test and 4 train shards, dataset.json
+    assert len(content) == 8  # 2 test and 4 train shards, the counts of classes, dataset.json
     return content
 
 
@@ -71,8 +72,8 @@ def test_any_number_of_workers(raw, expected, tmp_path, workers, monkeypatch):
 
 
 # Frames: 11 progress calls of the check, then 11 of the conversion.
-# Files: .prepare.json, 6 x (shard, note), dataset.json.
-@pytest.mark.parametrize("kill_after", [5, 12, 16, 21, 1000, 1001, 1002, 1007, 1012, 1013])
+# Files: .prepare.json, 6 x (shard, note), class_counts.npy, dataset.json.
+@pytest.mark.parametrize("kill_after", [5, 12, 16, 21, 1000, 1001, 1002, 1007, 1012, 1013, 1014])
 def test_killed(raw, expected, tmp_path, kill_after, monkeypatch):
     monkeypatch.setattr(shards, "SHARD_FRAMES", 2)
     arguments = [sys.executable, "-c", CHILD, str(raw), str(tmp_path), str(kill_after), "2"]
