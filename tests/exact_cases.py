@@ -7,7 +7,7 @@ stay well away from it, and the big network's gradients are compared in float64.
 import dataclasses
 
 import numpy as np
-from networks import SMALL, small_segmenter, torch_shapes
+from networks import SMALL, resnet, small_segmenter, torch_shapes
 from seeded import seeded, seeded_image, seeded_labels, seeded_state
 
 from msda_tf.config import TrainConfig
@@ -51,7 +51,7 @@ STEPS = {
 def step_segmenter(case: StepCase):
     """The small network of a step, with its discriminators, and its weights by Torch name."""
     segmenter = small_segmenter(
-        backbone=STEP_DEPTH,
+        backbone=resnet(STEP_DEPTH),
         branches=case.branches,
         num_classes=CLASSES,
         norm=case.config.norm,

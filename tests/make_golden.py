@@ -11,7 +11,7 @@ import torch
 import torch_reference
 from exact_cases import CLASSES, STEP_DEPTH, STEPS, network_image, projections, step_batch, step_segmenter
 from golden import PATH, pack
-from networks import SMALL, torch_shapes
+from networks import SMALL, resnet, torch_shapes
 from seeded import seeded_state
 
 from msda_tf.files import replacing
@@ -25,7 +25,9 @@ def networks() -> dict[str, np.ndarray]:
     """Logits and input gradients in full, other gradients as projections."""
     arrays = {}
     for name, depth in (("small", SMALL), ("resnet101", DEPTHS["resnet101"])):
-        segmenter = MultiSourceSegmenter(branches=("S1",), num_classes=CLASSES, backbone=depth, discriminators="none")
+        segmenter = MultiSourceSegmenter(
+            branches=("S1",), num_classes=CLASSES, backbone=resnet(depth), discriminators="none"
+        )
         segmenter.create_variables()
         state = seeded_state(torch_shapes(segmenter))
         results = torch_reference.network(depth, state, network_image(), classes=CLASSES, dtype=torch.float64)

@@ -1,18 +1,27 @@
 """Setting this project's networks from a Torch state dict, tensor by tensor, without the library's importers."""
 
+import functools
+
 import keras
 import numpy as np
 
-from msda_tf.models.backbones.atrous_resnet import Depth
+from msda_tf.models.backbones.atrous_resnet import AtrousResNet, Depth
 from msda_tf.models.segmenter import MultiSourceSegmenter
 
 SMALL = Depth(blocks=(1, 2, 3, 2), planes=(8, 12, 16, 20), stem=8)
 """A ResNet small enough for a test, with every kind of block (blocks and planes all differ between stages)."""
 
 
+def resnet(depth: Depth) -> functools.partial:
+    """What makes a segmenter's backbone of this size."""
+    return functools.partial(AtrousResNet, depth)
+
+
 def small_segmenter(**options) -> MultiSourceSegmenter:
     """A network of the size `SMALL` with its variables: one branch, 19 classes, no discriminator unless said."""
-    segmenter = MultiSourceSegmenter(**{"branches": ("S1",), "backbone": SMALL, "discriminators": "none", **options})
+    depth = options.pop("backbone", SMALL)
+    options = {"branches": ("S1",), "discriminators": "none", **options}
+    segmenter = MultiSourceSegmenter(backbone=resnet(depth), **options)
     segmenter.create_variables()
     return segmenter
 

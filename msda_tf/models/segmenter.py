@@ -1,9 +1,11 @@
 """MultiSourceSegmenter: a backbone and the two adaptive classification modules."""
 
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 
-from msda_tf.models.backbones.atrous_resnet import AtrousResNet, Depth
+from msda_tf.models import backbones
 from msda_tf.models.module import AdaptiveClassificationModule
 
 LEVELS = ("feature", "output")
@@ -16,12 +18,13 @@ class MultiSourceSegmenter(keras.Model):
     Args:
       branches: names, such as ("S1", "S2") or ("S-All",).
       num_classes: C.
-      backbone: a key of `msda_tf.models.backbone.DEPTHS`, or a `Depth`.
-      norm: see `msda_tf.models.backbone.normalization`.
-      rates: of the atrous classifiers.
+      backbone: a key of `msda_tf.models.backbones.BACKBONES`, or a function of (norm=, recompute=) that makes one.
+      decoder: a key of `msda_tf.models.decoders.DECODERS`.
+      norm: of the backbone (see the knob of this name).
+      rates: of atrous classifiers.
       discriminators: "branch", "level" or "none".
       discriminator_width: channels of the discriminators' first layer.
-      recompute: see `AtrousResNet`.
+      recompute: in training, keep only the outputs of the backbone's blocks and compute the rest again.
 
     Maps mean-subtracted RGB images `[B, H, W, 3]` to logits `{level: {branch: [B, h, w, C]}}`.
     """
@@ -31,7 +34,8 @@ class MultiSourceSegmenter(keras.Model):
         *,
         branches: tuple[str, ...],
         num_classes: int = 19,
-        backbone: str | Depth = "resnet101",
+        backbone: str | Callable[..., keras.layers.Layer] = "resnet101",
+        decoder: str = "atrous",
         norm: str = "frozen",
         rates: tuple[int, ...] = (6, 12, 18, 24),
         discriminators: str = "branch",
@@ -40,16 +44,21 @@ class MultiSourceSegmenter(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.branches, self.num_classes = tuple(branches), num_classes
-        self.backbone = AtrousResNet(backbone, norm=norm, recompute=recompute, name="backbone")
+        self.branches, self.num_classes, self.rates = tuple(branches), num_classes, tuple(rates)
+        self.backbone = (
+            backbones.make(backbone, norm=norm, recompute=recompute)
+            if isinstance(backbone, str)
+            else backbone(norm=norm, recompute=recompute)
+        )
         options = {
             "num_classes": num_classes,
+            "decoder": decoder,
             "rates": tuple(rates),
             "discriminators": discriminators,
             "discriminator_width": discriminator_width,
         }
-        self.feature_module = AdaptiveClassificationModule(self.branches, name="feature", **options)
-        self.output_module = AdaptiveClassificationModule(self.branches, name="output", **options)
+        self.feature_module = AdaptiveClassificationModule("feature", self.branches, **options)
+        self.output_module = AdaptiveClassificationModule("output", self.branches, **options)
 
     def module(self, level: str) -> AdaptiveClassificationModule:
         """The module of a level."""
@@ -57,15 +66,13 @@ class MultiSourceSegmenter(keras.Model):
 
     def call(self, images, branches: tuple[str, ...] | None = None, levels: tuple[str, ...] = LEVELS, training=False):
         """Logits of the named branches and levels (all by default), at the backbone's resolution."""
-        feature, output = self.backbone(tf.cast(images, self.compute_dtype), training=training)
-        maps = {"feature": feature, "output": output}
-        return {level: self.module(level)(maps[level], branches=branches) for level in levels}
+        maps = self.backbone(tf.cast(images, self.compute_dtype), training=training)
+        return {level: self.module(level)(maps, branches=branches, training=training) for level in levels}
 
     def build(self, input_shape):
         self.backbone.build(input_shape)
-        depth = self.backbone.depth
-        for level, planes in zip(LEVELS, depth.planes[2:], strict=True):
-            self.module(level).build((None, None, None, planes * depth.expansion))
+        for level in LEVELS:
+            self.module(level).build(self.backbone.channels)
 
     def create_variables(self) -> None:
         """Makes every variable (call it inside the strategy's scope)."""
@@ -88,10 +95,5 @@ class MultiSourceSegmenter(keras.Model):
 
     @property
     def head_variables(self) -> list[keras.Variable]:
-        """Trainable variables of the classifiers of both levels."""
-        return [
-            variable
-            for level in LEVELS
-            for classifier in self.module(level).classifiers
-            for variable in classifier.trainable_variables
-        ]
+        """Trainable variables of the classifiers of both levels, and of what they share within a level."""
+        return [variable for level in LEVELS for variable in self.module(level).head_variables]

@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from msda_tf.errors import UsageError
 from msda_tf.inference.members import Inference
-from msda_tf.models.layers.frozen_batch_norm import FrozenBatchNorm
 from msda_tf.models.segmenter import MultiSourceSegmenter
 
 
@@ -17,14 +16,9 @@ def fold_batch_norm(segmenter: MultiSourceSegmenter) -> None:
     Raises:
       UsageError: the network has GroupNorm, whose scale depends on the image.
     """
-    backbone = segmenter.backbone
-    if not isinstance(backbone.bn1, FrozenBatchNorm):
+    pairs = segmenter.backbone.foldable()
+    if not pairs:
         raise UsageError("the network has GroupNorm instead of BatchNorm: there is nothing to fold")
-    pairs = [(backbone.conv1, backbone.bn1)]
-    for block in (block for stage in backbone.stages for block in stage):
-        pairs += [(block.conv1, block.bn1), (block.conv2, block.bn2), (block.conv3, block.bn3)]
-        if block.project:
-            pairs.append((block.downsample_conv, block.downsample_bn))
     for convolution, norm in pairs:
         norm.fold_into(convolution)
 
@@ -37,7 +31,8 @@ def stored(inference: Inference, dtype: str) -> list[tuple[keras.Variable, tf.Va
     for member in inference.members:
         module = member.segmenter.module(member.level)
         classifiers = [module.classifiers[module.branches.index(name)] for name in member.branches.values()]
-        layers += [member.segmenter.backbone, *classifiers]
+        shared = [] if module.decoder.trunk is None else [module.decoder.trunk]
+        layers += [member.segmenter.backbone, *shared, *classifiers]
     kernels = [variable for layer in layers for variable in layer.variables if len(variable.shape) > 1]
     return [
         (kernel, tf.Variable(tf.cast(kernel.value, dtype), trainable=False, name=kernel.path)) for kernel in kernels

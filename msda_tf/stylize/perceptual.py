@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from msda_tf.errors import MsdaError
 from msda_tf.stylize.frechet import random_kernel
-from msda_tf.weights.resnet import imagenet
+from msda_tf.weights import keras_cache
 
 URL = (
     "https://storage.googleapis.com/tensorflow/keras-applications/vgg16/"
@@ -67,7 +67,7 @@ class RandomFeatures:
 def find() -> tuple[str | None, str]:
     """(path of the weights or None, one line about it): from Keras' cache, or downloaded by Keras."""
     try:
-        path = imagenet.cached(URL, MD5, otherwise="go on without the term")
+        path = keras_cache.cached(URL, MD5, otherwise="go on without the term")
     except MsdaError as error:
         return None, f"the VGG16 term (perceptual_weight) is off: {error}; perceptual_features=random needs none"
     return str(path), f"the VGG16 term uses {path}"

@@ -36,8 +36,3 @@ class Conversion:
     candidates: dict[str, Candidate] = field(default_factory=dict)
     unused: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-
-    def blocks(self) -> tuple[int, ...]:
-        """Number of bottlenecks found in stages 1 to 4."""
-        names = {name.split("/")[1] for name in self.candidates if name.startswith("backbone/layer")}
-        return tuple(sum(name.startswith(f"layer{stage}_") for name in names) for stage in (1, 2, 3, 4))

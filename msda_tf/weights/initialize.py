@@ -1,15 +1,12 @@
 """Giving a network its starting weights."""
 
 import pathlib
-import zipfile
 
 from msda_tf.errors import MsdaError, UsageError
-from msda_tf.models.backbones.atrous_resnet import DEPTHS
 from msda_tf.models.segmenter import MultiSourceSegmenter
-from msda_tf.weights import keras_file, own_run, torch_file
+from msda_tf.weights import families, own_run
 from msda_tf.weights.conversion import Conversion
 from msda_tf.weights.report import ImportReport, Match
-from msda_tf.weights.resnet import imagenet, keras_resnet, torch_resnet
 
 ENOUGH = 0.9
 """Share of the backbone's variables under which an import is refused."""
@@ -32,11 +29,13 @@ def initialize(segmenter: MultiSourceSegmenter, source: str, *, allow_partial: b
       UsageError: no such file, not a fitting network, under 90 % of the backbone, or Torch is needed and missing.
       MsdaError: the file is damaged, or ImageNet's weights cannot be had.
     """
-    path = imagenet.file(segmenter.backbone.depth) if source == "imagenet" else pathlib.Path(source).expanduser()
+    family = families.of(segmenter.backbone)
+    path = family.imagenet(segmenter.backbone) if source == "imagenet" else pathlib.Path(source).expanduser()
     conversion = _read(path, segmenter)
     # The first component is the model's own name.
     variables = {variable.path.split("/", 1)[1]: variable for variable in segmenter.variables}
-    _check_depth(path, conversion, segmenter, allow_partial)
+    if not allow_partial:
+        family.check(path, conversion, segmenter.backbone)
     unused = list(conversion.unused)
     matched, misfits = [], _drop_other_normalization(conversion, variables, unused)
     for name, candidate in conversion.candidates.items():
@@ -83,37 +82,10 @@ def _read(path: pathlib.Path, segmenter: MultiSourceSegmenter) -> Conversion:
         raise MsdaError(f"{path} is a web page, not weights: the download went wrong, get it again")
     if start.startswith(b"version https://git-lfs"):
         raise MsdaError(f"{path} is a Git LFS pointer, not weights: run git lfs pull")
-    if start.startswith(b"\x89HDF") or _is_keras_archive(path):
-        return keras_resnet.convert(path, keras_file.read(path))
-    # A zip archive, or a pickle as Torch wrote it before 1.6.
-    if start.startswith((b"PK", b"\x80")):
-        classifier = segmenter.output_module.classifiers[0]
-        return torch_resnet.convert(
-            path,
-            torch_file.read(path),
-            branches=segmenter.branches,
-            num_classes=segmenter.num_classes,
-            rates=classifier.rates,
-        )
-    raise MsdaError(f"{path} is damaged or no weights: expected a Torch file, a Keras file, or a run")
-
-
-def _is_keras_archive(path: pathlib.Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return keras_file.WEIGHTS_IN_ARCHIVE in archive.namelist()
-
-
-def _check_depth(path, conversion, segmenter, allow_partial):
-    blocks, own = conversion.blocks(), segmenter.backbone.depth.blocks
-    if blocks == tuple(own) or allow_partial:
-        return
-    names = {depth.blocks: f" ({name})" for name, depth in DEPTHS.items() if depth.planes == (64, 128, 256, 512)}
-    raise UsageError(
-        f"{path} holds a ResNet of {_listed(blocks)} blocks{names.get(blocks, '')}, this network's has {_listed(own)}"
-        f"{names.get(own, '')}: choose the other backbone or another file"
-    )
+    conversion = families.of(segmenter.backbone).convert(path, start, segmenter)
+    if conversion is None:
+        raise MsdaError(f"{path} is damaged or no weights: expected a Torch file, a Keras file, or a run")
+    return conversion
 
 
 def _drop_other_normalization(conversion: Conversion, variables: dict, unused: list[str]) -> list[str]:
@@ -152,7 +124,3 @@ def _too_little(report: ImportReport, misfits: list[str]) -> str:
         f"{report.source} ({report.kind}) covers {matched} of {total} variables of the backbone, {ENOUGH:.0%} are "
         f"needed ({reason}); choose another file, or init_partial=true to go on"
     )
-
-
-def _listed(blocks) -> str:
-    return ", ".join(map(str, blocks))

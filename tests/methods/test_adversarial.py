@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from networks import resnet
 
 from msda_tf.config import TrainConfig
 from msda_tf.labels import IGNORE
@@ -40,7 +41,7 @@ def make_step(
     segmenter = MultiSourceSegmenter(
         branches=branches,
         num_classes=CLASSES,
-        backbone=DEPTH,
+        backbone=resnet(DEPTH),
         norm=norm,
         rates=(1, 2),
         discriminators=config.discriminators if config.adapt else "none",

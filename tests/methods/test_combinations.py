@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from networks import resnet
 from seeded import seeded_labels
 
 from msda_tf.config import TrainConfig
@@ -32,7 +33,7 @@ def make_step(policy, *, feeds=FEEDS, **changes):
         segmenter = MultiSourceSegmenter(
             branches=tuple(dict.fromkeys(branch for feed in feeds for branch in feed)),
             num_classes=CLASSES,
-            backbone=DEPTH,
+            backbone=resnet(DEPTH),
             norm="group",
             rates=(1, 4),
             discriminator_width=4,

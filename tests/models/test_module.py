@@ -95,12 +95,14 @@ def test_precisions(policy, dtype, tolerance):
 
 def test_module_gives_the_branches_asked_for():
     module = AdaptiveClassificationModule(
-        ("S1", "S2", "S-All"), num_classes=4, rates=RATES, discriminators="branch", discriminator_width=2
+        "output", ("S1", "S2", "S-All"), num_classes=4, rates=RATES, discriminators="branch", discriminator_width=2
     )
     x = seeded("x", (1, 7, 9, 3))
-    all_maps = module(x)
+    maps = [x[..., :1], x[..., :2], x[..., :2], x]  # level "output" reads the last one
+    module.build((1, 2, 2, 3))
+    all_maps = module(maps)
     assert list(all_maps) == ["S1", "S2", "S-All"]
-    chosen = module(x, branches=("S-All", "S1"))
+    chosen = module(maps, branches=("S-All", "S1"))
     assert list(chosen) == ["S-All", "S1"]
     for name, map_ in chosen.items():
         np.testing.assert_allclose(map_, all_maps[name], rtol=1e-5, atol=1e-6)

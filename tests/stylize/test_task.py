@@ -97,7 +97,7 @@ def test_without_vgg_weights_it_says_so_and_goes_on(prepared_data, tmp_path, mon
     def missing(url, md5, *, otherwise):
         raise MsdaError(f"no ImageNet weights: {otherwise}")
 
-    monkeypatch.setattr(perceptual.imagenet, "cached", missing)
+    monkeypatch.setattr(perceptual.keras_cache, "cached", missing)
     config, notes = stylize_runs.config(prepared_data, steps=1, perceptual_features="vgg16"), []
     run, outcome = train.train(config, tmp_path / "run", on_note=notes.append)
     assert notes == [

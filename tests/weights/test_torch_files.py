@@ -121,7 +121,7 @@ def test_snapshot_with_another_number_of_classes_gives_its_backbone(tmp_path):
     ours = segmenter()
     heads = [variable.numpy() for variable in ours.head_variables]
     report = weights.initialize(ours, snapshot(tmp_path, state))
-    maps = ours.backbone(photograph() - MEAN_RGB)
+    maps = ours.backbone(photograph() - MEAN_RGB)[2:]
     for own, theirs in zip(maps, run_torch(network.features, bgr(photograph())), strict=True):
         assert relative_error(own, nhwc(theirs)) < 1e-5
     assert "its classifiers have 7 classes, this network has 5" in report.notes[0]
@@ -139,7 +139,7 @@ def test_deeplabs_starting_weights(tmp_path):
     torch.save({f"Scale.{name}": value for name, value in state.items()}, path, _use_new_zipfile_serialization=False)
     ours = segmenter()
     report = weights.initialize(ours, str(path))
-    maps = ours.backbone(photograph() - MEAN_RGB)
+    maps = ours.backbone(photograph() - MEAN_RGB)[2:]
     for own, theirs in zip(maps, run_torch(network.features, bgr(photograph())), strict=True):
         assert relative_error(own, nhwc(theirs)) < 1e-5
     assert report.kind == "DeepLab starting weights"
@@ -165,7 +165,7 @@ def test_torchvision(tmp_path, form):
     torch.save({"state_dict": state, "epoch": 3} if form == "wrapped" else state, path)
     ours = segmenter()
     report = weights.initialize(ours, str(path))
-    maps = ours.backbone(photograph() - 255 * TORCHVISION_MEAN)
+    maps = ours.backbone(photograph() - 255 * TORCHVISION_MEAN)[2:]
     standard = (photograph() / 255 - TORCHVISION_MEAN) / np.array(TORCHVISION_STD, np.float32)
     for own, theirs in zip(maps, run_torch(network.features, standard), strict=True):
         assert relative_error(own, nhwc(theirs)) < 1e-4

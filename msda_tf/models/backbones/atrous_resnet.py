@@ -9,8 +9,6 @@ from msda_tf.models.layers.atrous import AtrousConv2D
 from msda_tf.models.layers.frozen_batch_norm import FrozenBatchNorm
 from msda_tf.models.layers.recompute import recomputed
 
-NORMS = ("frozen", "adaptsegnet", "group")
-
 
 @dataclass(frozen=True)
 class Depth:
@@ -57,6 +55,11 @@ def normalization(norm: str, channels: int, name: str) -> keras.layers.Layer:
     return FrozenBatchNorm(update_statistics=norm == "adaptsegnet", name=name)
 
 
+def make(name: str, *, norm: str, recompute: bool) -> "AtrousResNet":
+    """The backbone of a key of `DEPTHS`."""
+    return AtrousResNet(DEPTHS[name], norm=norm, recompute=recompute)
+
+
 class Bottleneck(keras.layers.Layer):
     """1x1 (with the stride) - 3x3 (with the dilation) - 1x1, plus the shortcut: `[B, H, W, I]` to `[B, h, w, O]`."""
 
@@ -101,22 +104,28 @@ class AtrousResNet(keras.Model):
     """ResNet with bottlenecks, stride 8 (4 without the pooling), dilation 2 and 4 in stages 3 and 4.
 
     Args:
-      depth: a key of `DEPTHS`, or a `Depth`.
+      depth: its size.
       norm: see `normalization`.
       recompute: in training, keep only the blocks' outputs and compute the rest again in the backward pass.
 
-    Maps mean-subtracted RGB images `[B, H, W, 3]` (0-255 minus the mean) to two maps: the output of stage 3,
-    `[B, h, w, 1024]`, and of stage 4, `[B, h, w, 2048]` (for resnet50 and resnet101), where
-    `h = ceil((ceil((H + 1) / 2) ...) / 8)` as Torch's ceil-mode pooling gives it: 1024x512 images give 129x65 maps.
+    Maps mean-subtracted RGB images `[B, H, W, 3]` (0-255 minus the mean) to the outputs of stages 1 to 4: the last two
+    are `[B, h, w, 1024]` and `[B, h, w, 2048]` (for resnet50 and resnet101), where `h = ceil((ceil((H + 1) / 2) ...) /
+    8)` as Torch's ceil-mode pooling gives it: 1024x512 images give 129x65 maps.
 
     Source: L.-C. Chen et al., "DeepLab", PAMI 2018, as in AdaptSegNet (deeplab_multi).
     """
 
-    def __init__(self, depth: str | Depth = "resnet101", *, norm: str = "frozen", recompute: bool = False, **kwargs):
-        super().__init__(**kwargs)
-        self.recompute = recompute
-        depth = DEPTHS[depth] if isinstance(depth, str) else depth
-        self.depth = depth
+    family = "resnet"
+
+    def __init__(self, depth: Depth, *, norm: str = "frozen", recompute: bool = False, name: str = "backbone"):
+        super().__init__(name=name)
+        self.recompute, self.depth = recompute, depth
+        self.channels = tuple(planes * depth.expansion for planes in depth.planes)
+        strides, stride = [], 4 if depth.pool else 2
+        for factor in STRIDES:
+            stride *= factor
+            strides.append(stride)
+        self.strides = tuple(strides)
         self.conv1 = AtrousConv2D(depth.stem, 7, stride=2, he_normal=norm == "group", name="conv1")
         self.bn1 = normalization(norm, depth.stem, "bn1")
         self.stages = [
@@ -158,4 +167,15 @@ class AtrousResNet(keras.Model):
                 again = self.recompute and training
                 x = recomputed(block, x, training=True) if again else block(x, training=training)
             maps.append(x)
-        return maps[2], maps[3]
+        return maps
+
+    def foldable(self) -> list[tuple[AtrousConv2D, FrozenBatchNorm]]:
+        """(convolution, BatchNorm after it); empty with GroupNorm."""
+        if not isinstance(self.bn1, FrozenBatchNorm):
+            return []
+        pairs = [(self.conv1, self.bn1)]
+        for block in (block for stage in self.stages for block in stage):
+            pairs += [(block.conv1, block.bn1), (block.conv2, block.bn2), (block.conv3, block.bn3)]
+            if block.project:
+                pairs.append((block.downsample_conv, block.downsample_bn))
+        return pairs

@@ -1,7 +1,37 @@
-"""DeepLabV2's decoder: atrous classifiers, all of them through one matrix product."""
+"""DeepLabV2's decoder: an atrous classifier for each branch on the map of its level, all through one matrix product."""
+
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
+
+_MAP = {"feature": 2, "output": 3}
+"""Which of the backbone's maps a level reads: stage 3 or stage 4."""
+
+
+def make(*, level: str, branches: tuple[str, ...], num_classes: int, rates: tuple[int, ...]) -> "AtrousDecoder":
+    """The decoder of one level."""
+    return AtrousDecoder(level=level, branches=branches, num_classes=num_classes, rates=rates)
+
+
+class AtrousDecoder:
+    """See `msda_tf.models.decoders.contract.Decoder`."""
+
+    trunk = None
+
+    def __init__(self, *, level: str, branches: tuple[str, ...], num_classes: int, rates: tuple[int, ...]):
+        self.level = level
+        self.classifiers = {name: AtrousClassifier(num_classes, rates=rates, name=name) for name in branches}
+
+    def build(self, channels: tuple[int, int, int, int]) -> None:
+        """Makes the classifiers' variables."""
+        for classifier in self.classifiers.values():
+            classifier.build((None, None, None, channels[_MAP[self.level]]))
+
+    def __call__(self, maps: Sequence[tf.Tensor], branches: Sequence[str], training: bool) -> dict[str, tf.Tensor]:
+        """Logits `{branch: [B, h, w, C]}`, of the size of the level's map."""
+        logits = classify(maps[_MAP[self.level]], [self.classifiers[name] for name in branches])
+        return dict(zip(branches, logits, strict=True))
 
 
 def shift(x: tf.Tensor, down: int, right: int) -> tf.Tensor:
