@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from msda_tf import config as configuration
 from msda_tf import runs
-from msda_tf.config import PAPER_DATASETS, TrainConfig
+from msda_tf.config import PAPER_DATASETS, TrainConfig, branches
 from msda_tf.data import manifest as manifests
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.evaluation import metrics
@@ -159,7 +159,7 @@ def _row(grid, output, data, target, scale, seed, settings) -> list[Job]:
 
 def state(job: Job) -> State:
     """How far a job is, from its files alone."""
-    networks = plan(job.config)
+    networks = branches.plan(job.config)
     of = job.config.steps * len(networks)
     if not runs.exists(job.directory):
         return State(0, of, False)

@@ -58,6 +58,7 @@ class Row:
       images: number of images scored; 0 if nothing was.
       columns: column -> seed -> scores.
       paper: column -> the paper's figure, a fraction.
+      paper_iou: column -> class -> the paper's figure, a fraction.
     """
 
     target: str
@@ -66,11 +67,16 @@ class Row:
     images: int
     columns: Mapping[str, Mapping[int, Scores]]
     paper: Mapping[str, float]
+    paper_iou: Mapping[str, Mapping[str, float]]
 
     def spread(self, column: str, rule: str = PAPER_RULE) -> Spread | None:
         """Of a column, under a rule for absent classes: `PAPER_RULE` or `PRESENT_RULE`."""
         values = [getattr(scores, rule) for scores in self.columns.get(column, {}).values()]
         return spread([value for value in values if value is not None])
+
+    def class_spread(self, column: str, name: str) -> Spread | None:
+        """Of the IoU of one class; an absent class counts 0."""
+        return spread([scores.iou[name] or 0.0 for scores in self.columns.get(column, {}).values()])
 
     def gain(self, column: str, below: str) -> Spread | None:
         """Of one column over another under the paper's rule, over the seeds that have both."""
@@ -105,9 +111,23 @@ def _row(target: str, scale: float, group: list[Job]) -> Row:
         for branch, column in job.columns.items():
             columns.setdefault(column, {})[job.seed] = measured.scores(branch)
     ordered = {name: columns[name] for name in (*COLUMNS, *UNIT_COLUMNS) if name in columns}
-    figures = {} if any(job.kind == "oracle" for job in group) else paper.figures(target, scale)
     sources = next(job.config.sources for job in group if job.kind == "adapted")
-    return Row(target, scale, sources, images, ordered, {name: value / 100 for name, value in figures.items()})
+    generated = any(job.kind == "oracle" for job in group)
+    figures = {} if generated else paper.figures(target, scale, sources)
+    classes = {} if generated else paper.class_figures(target, scale)
+    return Row(
+        target,
+        scale,
+        sources,
+        images,
+        ordered,
+        paper=_fractions(figures),
+        paper_iou={column: _fractions(values) for column, values in classes.items()},
+    )
+
+
+def _fractions(percent: Mapping[str, float]) -> dict[str, float]:
+    return {name: value / 100 for name, value in percent.items()}
 
 
 def to_json(rows: Sequence[Row], found: Sequence[Job], *, grid: str, failures: Mapping[str, str]) -> dict:
@@ -138,6 +158,7 @@ def _row_json(row: Row) -> dict:
             "miou_19": _spread_json(all_),
             "miou_present": _spread_json(present),
             "paper": figure,
+            "paper_iou": row.paper_iou.get(name),
             "difference": None if figure is None else all_.mean - figure,
             "seeds": {
                 str(seed): {"miou_19": scores.miou_all, "miou_present": scores.miou_present, "iou": scores.iou}

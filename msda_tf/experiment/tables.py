@@ -33,7 +33,7 @@ _NAMES = 2  # columns that name a row
 
 
 def all_tables(rows: Sequence[Row], *, seeds: int) -> list[TextTable]:
-    """Mean IoU by both rules, and the gains of one column over another.
+    """Mean IoU by both rules, the gains of one column over another, and the classes of the paper's Table 2.
 
     Args:
       rows: of `results.gather`.
@@ -47,7 +47,7 @@ def all_tables(rows: Sequence[Row], *, seeds: int) -> list[TextTable]:
     )
     notes = [over, branches]
     if any(row.paper for row in rows):
-        notes.append("paper: its Table 1, where the figure is known; difference: measured - paper")
+        notes.append("paper: its Table 1, S1 and S2 by data set; -: not reported; difference: measured - paper")
     if any(0 < s.count < seeds for row in rows for c in columns if (s := row.spread(c))):
         notes.append("(n): from n seeds only, the others are not finished")
     all_ = TextTable(
@@ -65,7 +65,8 @@ def all_tables(rows: Sequence[Row], *, seeds: int) -> list[TextTable]:
         ),
         (over,),
     )
-    return [all_, present, _gains(rows, over)]
+    classes = _classes(rows, seeds, over)
+    return [all_, present, _gains(rows, over), *([classes] if classes else [])]
 
 
 def _lines(row: Row, columns: Sequence[str], seeds: int) -> list[tuple[str, ...]]:
@@ -91,6 +92,22 @@ def _gains(rows: Sequence[Row], over: str) -> TextTable:
     note = f"{over}: of the differences within each seed" if "seeds" in over else over
     header = ("target", "", *(f"{high} - {low}" for high, low in pairs))
     return TextTable("Gains in points of mean IoU (the paper's rule)", header, tuple(lines), (note,))
+
+
+def _classes(rows: Sequence[Row], seeds: int, over: str) -> TextTable | None:
+    """Table 2, transposed: one column for each of its rows, so that 19 classes fit a terminal; None without any."""
+    pairs = [(row, column) for row in rows for column in row.paper_iou]
+    if not pairs:
+        return None
+    lines = []
+    for name in pairs[0][0].paper_iou[pairs[0][1]]:
+        measured = [row.class_spread(column, name) for row, column in pairs]
+        cells = [_spread(s) + (f" ({s.count})" if s and s.count < seeds else "") for s in measured]
+        lines.append((name, "measured", *cells))
+        lines.append(("", "paper", *(_percent(row.paper_iou[column][name]) for row, column in pairs)))
+    header = ("class", "", *(f"{_name(row)}, {column}" for row, column in pairs))
+    notes = (over, "paper: its Table 2, at full resolution; a class that is absent counts 0")
+    return TextTable("IoU of each class in %", header, tuple(lines), notes)
 
 
 def _name(row: Row) -> str:

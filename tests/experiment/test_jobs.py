@@ -6,6 +6,7 @@ import finished_jobs
 import prepared
 import pytest
 
+from msda_tf.config import branches
 from msda_tf.errors import UsageError
 from msda_tf.experiment import jobs
 
@@ -24,7 +25,7 @@ def test_the_papers_grid_is_twelve_runs_and_trains_no_network_twice():
     for row in rows:
         own = [job for job in found if (job.target, job.scale) == row]
         # S1 and S2 share a network: three networks make all five columns.
-        assert sum(len(plan(job.config)) for job in own) == 3
+        assert sum(len(branches.plan(job.config)) for job in own) == 3
         columns = [column for job in own for column in job.columns.values()]
         assert sorted(columns) == sorted(["S1", "S2", "S-All", "Max Merge", "No Adapt"])
         for job in own:
@@ -68,9 +69,9 @@ def test_restyled_sources_add_the_unit_columns_of_their_target(tmp_path):
     sources, s_all = unit
     assert sources.config.sources == s_all.config.sources == ("gta5_as_cityscapes", "synthia_as_cityscapes")
     # S1 and S2 alone, as the paper's figure; then all three, without training S1 and S2 again.
-    assert [network.branches for network in plan(sources.config)] == [("S1", "S2")]
+    assert [network.branches for network in branches.plan(sources.config)] == [("S1", "S2")]
     assert sources.columns["Max Merge"] == "UNIT S1+S2"
-    assert [network.branches for network in plan(s_all.config)] == [("S-All",)]
+    assert [network.branches for network in branches.plan(s_all.config)] == [("S-All",)]
     assert s_all.scored_with == (sources.directory,) and s_all.columns["Max Merge"] == "UNIT Max Merge"
 
 

@@ -53,27 +53,58 @@ def test_mean_spread_difference_and_gain(prepared_data, tmp_path):
     assert column["miou_present"]["mean"] == pytest.approx(merged.mean() * 19 / 2)
     assert column["difference"] == pytest.approx(merged.mean() - 0.4276)
     assert column["seeds"]["2"]["iou"]["road"] == 0.5
-    assert entry["columns"]["S1"]["paper"] is None and entry["columns"]["S1"]["difference"] is None
+    assert entry["columns"]["S1"]["paper"] == pytest.approx(0.3955)
+    assert entry["columns"]["Max Merge"]["paper_iou"]["road"] == pytest.approx(0.878)
+    assert entry["columns"]["S1"]["paper_iou"] is None
     gain = entry["gains"]["Max Merge - S-All"]
     # Seed by seed: the spread of the differences is not that of the columns.
     assert gain["std"] == pytest.approx((merged - s_all).std(ddof=1)) and gain["paper"] == pytest.approx(0.0095)
     assert entry["gains"]["Max Merge - No Adapt"]["mean"] == pytest.approx((merged - without).mean())
     assert {run["state"] for run in written["runs"]} == {"finished"}
 
-    all_, present, gains = map(cells, tables.all_tables([row], seeds=3))
+    all_, present, gains, classes = map(cells, tables.all_tables([row], seeds=3))
     percent = f"{100 * merged.mean():.2f} ± {100 * merged.std(ddof=1):.2f}"
     assert all_["cityscapes", "measured"]["Max Merge"] == f"*{percent}"
-    assert all_["", "paper"] == {"No Adapt": "39.98", "S1": "-", "S2": "-", "S-All": "41.81", "Max Merge": "42.76"}
+    assert all_["", "paper"] == dict(zip(row.columns, ("39.98", "39.55", "34.51", "41.81", "42.76"), strict=True))
     assert all_["", "difference"]["Max Merge"] == f"{100 * merged.mean() - 42.76:+.2f}"
     assert present["cityscapes", "measured"]["Max Merge"].startswith(f"*{100 * merged.mean() * 19 / 2:.2f} ±")
     assert gains["", "paper"]["Max Merge - No Adapt"] == "+2.78"
+    road = 100 * np.array(IOU["Max Merge"])
+    assert classes["road", "measured"]["cityscapes, Max Merge"] == f"{road.mean():.2f} ± {road.std(ddof=1):.2f}"
+    assert classes["wall", "measured"]["cityscapes, S-All"] == "0.00 ± 0.00"  # absent
+
+
+def test_figures_of_s1_and_s2_stand_beside_the_data_set_that_they_belong_to(prepared_data, tmp_path):
+    found = plan("paper", prepared_data, tmp_path, targets=["synthia"], seeds=1)
+    (row,) = results.gather(found)
+    # The paper writes Cityscapes, GTA5; runs are trained with S1 = gta5, S2 = cityscapes.
+    assert row.sources == ("gta5", "cityscapes")
+    assert (row.paper["S1"], row.paper["S2"]) == pytest.approx((0.3407, 0.3525))
+
+
+def test_the_classes_of_table_2_are_shown_for_its_rows_alone(prepared_data, tmp_path):
+    found = plan("paper", prepared_data, tmp_path, targets=["cityscapes", "synthia", "gta5"], scales=[], seeds=1)
+    *_, classes = tables.all_tables(results.gather(found), seeds=1)
+    merges = ("synthia, Max Merge", "gta5, Max Merge")
+    assert classes.header == ("class", "", "cityscapes, S-All", "cityscapes, Max Merge", *merges)
+    assert [line for line in classes.rows if line[1] == "paper"][13] == (
+        "",
+        "paper",
+        "75.40",
+        "80.50",
+        "55.70",
+        "74.20",
+    )
+    assert set(cells(classes)["bicycle", "measured"].values()) == {"-"}
+    reduced = plan("paper", prepared_data, tmp_path / "reduced", scales=[0.5], seeds=1)
+    assert len(tables.all_tables(results.gather(reduced), seeds=1)) == 3
 
 
 def test_missing_runs_leave_gaps_that_are_named(prepared_data, tmp_path):
     found = plan("paper", prepared_data, tmp_path)
     fill(found, skip=[(1, "adapted"), (0, "no-adapt"), (1, "no-adapt"), (2, "no-adapt")])
     rows = results.gather(found)
-    all_, _, gains = tables.all_tables(rows, seeds=3)
+    all_, _, gains, _ = tables.all_tables(rows, seeds=3)
     assert cells(all_)["cityscapes", "measured"]["S1"].endswith("(2)")
     assert cells(all_)["cityscapes", "measured"]["No Adapt"] == "-"
     assert cells(gains)["cityscapes", "measured"]["Max Merge - No Adapt"] == "-"
