@@ -1,20 +1,40 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
+PIP     = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 STAMP   = $(VENV)/.installed
+STAMP_ALL  = $(VENV)/.installed-all
+STAMP_DOCS = $(VENV)/.installed-docs
 
-.PHONY: demo test lint clean help
+# What test-all asks pip for. PyPI's own build for Linux brings 3 GB of CUDA libraries; where pip reaches PyTorch's index:
+#   make test-all TORCH='torch --index-url https://download.pytorch.org/whl/cpu --extra-index-url https://pypi.org/simple'
+TORCH ?= torch==2.13.0
+# Processes that run the tests of test-all.
+JOBS  ?= 2
+
+.PHONY: demo test test-all lint docs clean help
 
 help:
-	@echo "make demo   create $(VENV), install, and run the whole job on the embedded miniature data (about 10 minutes)"
-	@echo "make test   create $(VENV), install, lint, and run the tests"
-	@echo "make clean  remove $(VENV) and what the demo wrote"
+	@echo "make demo       create $(VENV), install, and run the whole job on the embedded miniature data (about 10 minutes)"
+	@echo "make test       create $(VENV), install, lint, and run the tests; those of extras that are missing are skipped"
+	@echo "make test-all   the same with every extra, in $(JOBS) processes; a test that is skipped fails"
+	@echo "make docs       write docs/configuration.md and build the pages into build/site"
+	@echo "make clean      remove $(VENV) and what the demo and the documentation wrote"
 
 # pip compiles the bytecode, without which the first import of TensorFlow takes 20 s instead of 3.
 $(STAMP): setup.py pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("msda-tf needs Python 3.11 or newer, found " + sys.version.split()[0] + ": try make PYTHON=python3.11") if sys.version_info < (3, 11) else 0'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	$(PIP) -e '.[test]'
+	touch $@
+
+# In one call, so that pip finds versions that fit all of them.
+$(STAMP_ALL): $(STAMP)
+	$(PIP) -e '.[test,all,docs]' $(TORCH)
+	touch $@
+
+$(STAMP_DOCS): $(STAMP)
+	$(PIP) -e '.[docs]'
 	touch $@
 
 demo: $(STAMP)
@@ -25,7 +45,15 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -rs
+
+# A file's tests stay in one process, in order.
+test-all: lint $(STAMP_ALL)
+	$(BIN)/python -m pytest -rs --no-skips -n $(JOBS) --dist loadfile
+
+docs: $(STAMP_DOCS)
+	$(BIN)/python docs/generate.py
+	$(BIN)/mkdocs build --strict --quiet --config-file docs/mkdocs.yml
 
 clean:
 	rm -rf $(VENV) demo build *.egg-info

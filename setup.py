@@ -5,6 +5,16 @@ import re
 
 from setuptools import find_packages, setup
 
+# Everything that can live in one environment: what `make test-all` installs, so that no test is skipped for lack of it.
+OPTIONAL = {
+    # Writing and checking ONNX files.
+    "onnx": ["tf2onnx", "onnx", "onnxruntime"],
+    # Asking a server over gRPC, and the log of warm-up requests.
+    "serving": ["tensorflow-serving-api>=2.20,<2.22"],
+    # Reading .pth files.
+    "torch": ["torch"],
+}
+
 HERE = pathlib.Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "msda_tf" / "__init__.py").read_text())[1]
 
@@ -50,12 +60,12 @@ setup(
     ],
     extras_require={
         "cuda": ["tensorflow[and-cuda]>=2.20,<2.22"],
-        # Holds TensorFlow at 2.20: for reading the shards with its own decoders, not for anything of ours.
+        # Holds TensorFlow at 2.20, so it wants an environment of its own: for reading the shards with its own decoders.
         "models": ["tf-models-official==2.20.0", "tf-keras~=2.20"],
-        "onnx": ["tf2onnx", "onnx", "onnxruntime"],
-        "serving": ["tensorflow-serving-api>=2.20,<2.22"],
-        "torch": ["torch"],
-        "test": ["pytest", "ruff", "cityscapesscripts"],
+        **OPTIONAL,
+        "all": sum(OPTIONAL.values(), []),
+        "docs": ["mkdocs", "mkdocstrings[python]"],
+        "test": ["pytest", "pytest-xdist", "ruff", "cityscapesscripts"],
     },
     entry_points={"console_scripts": ["msda-tf = msda_tf.cli.main:main"]},
 )

@@ -1,4 +1,7 @@
-"""Fixtures that several test modules share."""
+"""Fixtures that several test modules share, and `--no-skips`."""
+
+import os
+import shutil
 
 import prepared
 import pytest
@@ -9,9 +12,42 @@ from msda_tf import config as configuration
 from msda_tf import train
 from msda_tf.stylize import train as stylize_train
 
-# As on the smallest machine that runs the tests, so that sums are ordered alike everywhere.
-tf.config.threading.set_intra_op_parallelism_threads(2)
-tf.config.threading.set_inter_op_parallelism_threads(2)
+# As on the smallest machine that runs the tests, whose two cores several processes (pytest -n 2) share.
+_THREADS = 1 if "PYTEST_XDIST_WORKER" in os.environ else 2
+tf.config.threading.set_intra_op_parallelism_threads(_THREADS)
+tf.config.threading.set_inter_op_parallelism_threads(_THREADS)
+
+
+def pytest_addoption(parser):
+    """`--no-skips`: what `make test-all` gives, which installs every extra."""
+    parser.addoption("--no-skips", action="store_true", help="a skipped test fails, unless it cannot run here at all")
+
+
+def _cannot_run_here(reason: str) -> bool:
+    """Whether there is nothing that could be installed beside the rest to run the test."""
+    if "needs chromium" in reason:
+        return shutil.which("apt-get") is None or os.geteuid() != 0
+    return "an environment of its own" in reason
+
+
+def _without_skips(report, config):
+    if config.getoption("--no-skips") and report.skipped and not hasattr(report, "wasxfail"):
+        *_, reason = report.longrepr
+        if not _cannot_run_here(reason):
+            report.outcome, report.longrepr = "failed", f"--no-skips: {reason}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A test's."""
+    return _without_skips((yield), item.config)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    """A whole file's, skipped for a module that it needs."""
+    return _without_skips((yield), collector.config)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,10 @@ from msda_tf.data.writing.images import Storage
 from msda_tf.data_prep.conversion import convert
 from msda_tf.data_prep.readers import cityscapes, custom
 
-segmentation_input = pytest.importorskip("official.vision.dataloaders.segmentation_input")
+segmentation_input = pytest.importorskip(
+    "official.vision.dataloaders.segmentation_input",
+    reason="tf-models-official holds TensorFlow at 2.20: install msda-tf[test,models] in an environment of its own",
+)
 
 
 def read_back(manifest, split, height=65, width=129):
