@@ -2,18 +2,20 @@
 
 import json
 import pathlib
-import shlex
 import time
 
 import click
 
 from msda_tf.errors import MsdaError
 
+from . import options
+from .terminal import command_line, say
+
 
 @click.command(context_settings={"max_content_width": 110})
 @click.option(
     "--output",
-    type=click.Path(path_type=pathlib.Path),
+    type=options.Path(),
     default="demo",
     show_default=True,
     help="Folder for everything.",
@@ -54,7 +56,8 @@ def _run(*arguments) -> None:
     from .main import cli
 
     words = [str(word) for word in arguments]
-    click.secho(f"\n$ msda-tf {shlex.join(words)}", bold=True)
+    say()
+    say(f"$ {command_line('msda-tf', *arguments)}", bold=True)
     cli.main(args=words, prog_name="msda-tf", standalone_mode=False)
 
 
@@ -67,14 +70,15 @@ def _summarize(output, run, target, began) -> None:
     branches = json.loads((run / "metrics.json").read_text())["branches"]
     trained = branches["Max Merge"]["miou_19"]
     untrained = _untrained_score(run)
-    click.secho("\nWhat happened", bold=True)
-    click.echo(
+    say()
+    say("What happened", bold=True)
+    say(
         f"Two networks learned {target} from the labels of the other two data sets and its own unlabelled images: mIoU "
         f"{100 * trained:.1f} % (Max Merge, 19 classes), {trained / untrained:.0f} times an untrained network's "
         f"{100 * untrained:.1f} %."
     )
     minutes = (time.monotonic() - began) / 60
-    click.echo(f"All of it took {minutes:.1f} minutes. It wrote:")
+    say(f"All of it took {minutes:.1f} minutes. It wrote:")
     rows = {
         "data sets (raw, and prepared)": output / "data",
         "run: checkpoints, TensorBoard curves": run,
@@ -85,12 +89,13 @@ def _summarize(output, run, target, began) -> None:
         "report: all of this as one page": output / "report.html",
     }
     for what, path in rows.items():
-        click.echo(f"  {what:<40}{path}")
+        say(f"  {what:<40}{path}")
     if trained < 3 * untrained:
         raise MsdaError(
             "the network hardly learned: this is not expected of the demo's own settings (were --steps lowered?)"
         )
-    click.echo(f"\nOpen {output / 'report.html'} in a browser first. Then your own data: msda-tf prepare --help")
+    say()
+    say(f"Open {output / 'report.html'} in a browser first. Then your own data: msda-tf prepare --help")
 
 
 def _untrained_score(run: pathlib.Path) -> float:

@@ -1,7 +1,5 @@
 """`msda-tf evaluate`."""
 
-import pathlib
-
 import click
 from rich.console import Console
 
@@ -9,6 +7,8 @@ from msda_tf.evaluation.protocol import SUBSET_RULES, subset
 
 from . import options
 from .progress import counting
+from .terminal import console as plain_console
+from .terminal import say
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -38,7 +38,7 @@ from .progress import counting
 @click.option(
     "--json",
     "output",
-    type=click.Path(path_type=pathlib.Path, dir_okay=False),
+    type=options.Path(dir_okay=False),
     help="Where to write the metrics.  [default: metrics.json in the first run]",
 )
 def command(directories, protocol, subset_rule, **others):
@@ -56,13 +56,13 @@ def command(directories, protocol, subset_rule, **others):
     from msda_tf import evaluate, runs
 
     names = subset(protocol, runs.read(directories[0]).classes)
-    console = Console()
+    console = plain_console()
     with counting(console, "evaluating") as progress:
         evaluation = evaluate.evaluate(directories, on_progress=progress, **others)
     show(evaluation, console, names=names, rule=subset_rule)
-    click.echo(f"Metrics: {others['output'] or directories[0] / 'metrics.json'}")
+    say(f"Metrics: {others['output'] or directories[0] / 'metrics.json'}")
     if evaluation.pictures:
-        click.echo(f"Pictures: {len(evaluation.pictures)} panels in {evaluation.pictures[0].parent}")
+        say(f"Pictures: {len(evaluation.pictures)} panels in {evaluation.pictures[0].parent}")
 
 
 def show(evaluation, console: Console, *, names=None, rule="mean-of-ious") -> None:

@@ -12,7 +12,9 @@ from msda_tf.errors import MsdaError, UsageError
 from msda_tf.experiment import jobs as planning
 from msda_tf.experiment import results, tables
 
+from . import options, terminal
 from .progress import counting, duration
+from .terminal import command_line, say
 from .train import TrainingProgress, given_settings
 
 
@@ -23,18 +25,18 @@ from .train import TrainingProgress, given_settings
     "--scale",
     "scales",
     multiple=True,
-    type=click.FloatRange(0.01),
+    type=options.Number(0.01),
     help="Rows: 1.0 (original size), 0.5 (reduced).  [default: both; 1.0 for miniature]",
 )
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Repetitions, with seeds 0, 1, ...")
 @click.option(
     "--data",
-    type=click.Path(path_type=pathlib.Path, file_okay=False),
+    type=options.Path(file_okay=False),
     help="Folder that prepare wrote.  [default: data; for miniature data-miniature, which is made if missing]",
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=pathlib.Path, file_okay=False),
+    type=options.Path(file_okay=False),
     help="Folder of all runs and results.  [default: experiments/GRID]",
 )
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting of all runs, as in train.")
@@ -69,12 +71,12 @@ def command(grid, targets, scales, seeds, data, output, settings, dry_run):
     from msda_tf.experiment import running
 
     running.prepare(jobs, data)
-    console, failures = Console(), {}
+    console, failures = terminal.console(), {}
     try:
 
         def failed(job, message):
             failures[job.name] = message
-            click.secho(f"FAILED {job.name}: {message}", fg="red", err=True)
+            say(f"FAILED {job.name}: {message}", fg="red", err=True)
 
         running.run(jobs, on_job=_Shown(console), on_failure=failed)
     finally:
@@ -90,9 +92,9 @@ def _list(jobs) -> None:
     states = [planning.state(job) for job in jobs]
     width = max(len(job.name) for job in jobs)
     for number, (job, state) in enumerate(zip(jobs, states, strict=True), 1):
-        click.echo(f"{number:>3}  {job.name:<{width}}  {state!s:<22}  {job.directory}")
+        say(f"{number:>3}  {job.name:<{width}}  {state!s:<22}  {job.directory}")
     finished = sum(state.finished for state in states)
-    click.echo(f"{len(jobs)} runs, {finished} finished, {len(jobs) - finished} to do")
+    say(f"{len(jobs)} runs, {finished} finished, {len(jobs) - finished} to do")
 
 
 def _check_data(grid: str, data: pathlib.Path) -> None:
@@ -101,7 +103,8 @@ def _check_data(grid: str, data: pathlib.Path) -> None:
     if grid == "miniature" and len(there) < len(planning.TARGETS):
         from .main import cli
 
-        click.echo(f"The miniature data sets are not in {data}: msda-tf prepare --dataset miniature --output {data}")
+        making = command_line("msda-tf", "prepare", "--dataset", "miniature", "--output", data)
+        say(f"The miniature data sets are not in {data}: {making}")
         cli.main(["prepare", "--dataset", "miniature", "--output", str(data)], standalone_mode=False)
         there = set(planning.TARGETS)
     for name in sorted(there):
@@ -122,9 +125,9 @@ class _Shown:
     @contextlib.contextmanager
     def __call__(self, job, progress):
         left = "" if progress.seconds_left is None else f", about {duration(progress.seconds_left)} left"
-        self._console.print(
-            f"\nRun {progress.number} of {progress.count}{left}: {job.name}", style="bold", highlight=False
-        )
+        self._console.print()
+        heading = f"Run {progress.number} of {progress.count}{left}: {job.name}"
+        terminal.line(self._console, heading, style="bold")
         with contextlib.ExitStack() as scoring, TrainingProgress(self._console) as training:
             show = None
 
@@ -153,4 +156,4 @@ def _report(jobs, console, output, *, grid, seeds, failures) -> None:
     for table in shown if any(row.columns for row in rows) else ():
         tables.show(table, console)
         console.print()
-    click.echo(f"Results: {output / 'results.json'} and {output / 'results.md'}")
+    say(f"Results: {output / 'results.json'} and {output / 'results.md'}")

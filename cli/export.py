@@ -1,10 +1,9 @@
 """`msda-tf export`."""
 
-import pathlib
-
 import click
 
 from . import options
+from .terminal import command_line, say
 
 
 class Size(click.ParamType):
@@ -21,9 +20,7 @@ class Size(click.ParamType):
 
 @click.command(context_settings={"max_content_width": 110})
 @options.runs
-@click.option(
-    "--output", required=True, type=click.Path(path_type=pathlib.Path), help="The model's folder: a server's base path."
-)
+@click.option("--output", required=True, type=options.Path(), help="The model's folder: a server's base path.")
 @options.merge
 @options.branches
 @options.select
@@ -32,7 +29,7 @@ class Size(click.ParamType):
 @click.option("--size", type=Size(), help="Take only images of this size.  [default: any]")
 @click.option(
     "--scale",
-    type=click.FloatRange(0, 4, min_open=True),
+    type=options.Number(0, 4, min_open=True),
     help="Size of the networks' input against the image; 0.5 is about four times as fast.  [default: the run's]",
 )
 @click.option(
@@ -82,6 +79,6 @@ def command(directories, output, confidence, color_map, size, max_pixels, **othe
 
     served = Served(confidence=confidence, color_map=color_map, size=size, max_pixels=max_pixels)
     version = export.export(directories, output, served=served, **others)
-    click.echo(f"Exported to {version}")
+    say(f"Exported to {version}")
     if others["kind"] == "savedmodel":
-        click.echo(f"Look at it: saved_model_cli show --dir {version} --all")
+        say(f"Look at it: {command_line('saved_model_cli', 'show', '--dir', version, '--all')}")

@@ -1,21 +1,22 @@
 """msda-tf inspect: figures and pictures of a prepared data set."""
 
-import pathlib
-
 import click
-from rich.console import Console
 from rich.table import Table
 
 from msda_tf import files
 from msda_tf.data import manifest as manifests
 from msda_tf.errors import UsageError
+from msda_tf.printable import printable
+
+from . import options, terminal
+from .terminal import say
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=pathlib.Path))
+@click.argument("folder", type=options.Path())
 @click.option(
     "--output",
-    type=click.Path(path_type=pathlib.Path, file_okay=False),
+    type=options.Path(file_okay=False),
     help="Where to write inspect.html and inspect.png.  [default: the data set's own folder]",
 )
 @click.option("--split", help="Split whose images are shown.  [default: the one trained on]")
@@ -53,17 +54,17 @@ def command(folder, output, split, images):
     with files.replacing(output / "inspect.html") as temporary:
         temporary.write_text(text, encoding="utf-8")
     write_png(output / "inspect.png", inspection_page.picture(histogram, sheet))
-    click.echo(f"wrote {output / 'inspect.html'} and {output / 'inspect.png'}")
+    say(f"wrote {output / 'inspect.html'} and {output / 'inspect.png'}")
 
 
 def _print(manifest: manifests.Manifest, oddities: list[str], inspection_page) -> None:
-    table = Table(title=f"{manifest.directory}", title_justify="left", title_style="bold")
+    table = Table(title=printable(manifest.directory), title_justify="left", title_style="bold")
     for column in inspection_page.SPLITS_HEADER:
         table.add_column(column, justify="right" if column in ("images", "shards", "MB", "ignored pixels") else "left")
     for row in inspection_page.splits_table(manifest):
-        table.add_row(*row)
-    Console().print(table)
+        table.add_row(*map(printable, row))
+    terminal.console().print(table)
     mean = ", ".join(f"{value:.2f}" for value in manifest.mean_rgb)
-    click.echo(f"{manifest.width}x{manifest.height} pixels, {len(manifest.classes)} classes, mean RGB {mean}")
+    say(f"{manifest.width}x{manifest.height} pixels, {len(manifest.classes)} classes, mean RGB {mean}")
     for sentence in oddities:
-        click.echo(f"- {sentence}")
+        say(f"- {sentence}")

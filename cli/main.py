@@ -7,7 +7,9 @@ import sys
 import click
 
 from msda_tf import __version__
-from msda_tf.errors import MsdaError, summary
+from msda_tf.errors import MsdaError, of_system, summary
+
+from .terminal import say
 
 # Sub-command -> (module of this package, one-line help): a module is imported only when its command runs or prints
 # its help, because TensorFlow takes seconds to load and `msda-tf --help` should not.
@@ -65,6 +67,9 @@ def main(arguments: list[str] | None = None) -> None:
     debug = "--debug" in arguments or bool(os.environ.get("MSDA_TF_DEBUG"))
     arguments = [argument for argument in arguments if argument != "--debug"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal of another encoding than UTF-8 shows what it lacks as \u20ac.
+        stream.reconfigure(errors="backslashreplace")
     try:
         cli.main(args=arguments, prog_name="msda-tf", standalone_mode=False)
     except click.exceptions.Abort:
@@ -74,18 +79,22 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         context = getattr(error, "ctx", None)
         hint = f" (see {context.command_path} --help)" if context else ""
-        _fail(f"{error.format_message()}{hint}", error.exit_code)
+        # click lists choices on lines of their own.
+        _fail(f"{' '.join(error.format_message().split())}{hint}", error.exit_code)
     except MsdaError as error:
         if debug:
             raise
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
+    except BrokenPipeError:
+        # `msda-tf runs | head`: whoever reads has enough. What is still in the buffer goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         if debug:
             raise
-        named = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        _fail(named, 1)
+        _fail(of_system(error), 1)
     except Exception as error:  # a bug of ours: still one line, and how to see more
         if debug:
             raise
@@ -93,5 +102,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    click.echo(f"msda-tf: {message}", err=True)
+    say(f"msda-tf: {message}", err=True)
     sys.exit(code)

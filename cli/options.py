@@ -1,12 +1,40 @@
 """Options that several commands share."""
 
+import math
 import pathlib
 
 import click
 
+from msda_tf import files
 from msda_tf.config import FIELDS
+from msda_tf.errors import UsageError
 
 MERGE_RULES = FIELDS["merge"].metadata["choices"]
+
+
+class Path(click.Path):
+    """A path of this machine, as `files.local_path` reads it; options as `click.Path` takes them."""
+
+    def __init__(self, **options):
+        super().__init__(path_type=pathlib.Path, **options)
+
+    def convert(self, value, param, ctx):
+        if isinstance(value, str):
+            try:
+                value = files.local_path(value)
+            except UsageError as error:
+                self.fail(str(error), param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class Number(click.FloatRange):
+    """A number within a range; neither infinite nor NaN, which lies in every range."""
+
+    def convert(self, value, param, ctx):
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no number: expected one such as 0.5", param, ctx)
+        return number
 
 
 class Names(click.ParamType):
@@ -28,15 +56,13 @@ runs = click.option(
     "directories",
     multiple=True,
     required=True,
-    type=click.Path(path_type=pathlib.Path),
+    type=Path(),
     help="Run directory; several are merged.",
 )
-data = click.option(
-    "--data", type=click.Path(path_type=pathlib.Path), help="Folder that prepare wrote.  [default: the run's]"
-)
+data = click.option("--data", type=Path(), help="Folder that prepare wrote.  [default: the run's]")
 split = click.option("--split", help="Split of the target.  [default: its test split]")
 limit = click.option("--limit", type=click.IntRange(1), help="Score at most this many images, spread over the split.")
-results = click.option("--output", required=True, type=click.Path(path_type=pathlib.Path), help="Folder to write to.")
+results = click.option("--output", required=True, type=Path(), help="Folder to write to.")
 merge = click.option("--merge", type=click.Choice(MERGE_RULES), help="Rule of Max Merge.  [default: the run's]")
 branches = click.option("--branches", type=Names(), help="Branches to merge, separated by commas.  [default: all]")
 select = click.option("--select", type=click.Choice(["last", "best"]), help="Checkpoint to use.  [default: the run's]")

@@ -1,15 +1,13 @@
 """`msda-tf predict`."""
 
-import pathlib
-
 import click
-from rich.console import Console
 
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.prediction.results import DEFAULT_KINDS, KINDS
 
-from . import options
+from . import options, terminal
 from .progress import counting
+from .terminal import say
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -18,7 +16,7 @@ from .progress import counting
     "--input",
     "source",
     required=True,
-    type=click.Path(path_type=pathlib.Path),
+    type=options.Path(),
     help="Image (PNG or JPEG), folder of images with sub-folders, or video.",
 )
 @options.results
@@ -57,7 +55,7 @@ def command(directories, source, output, kinds, submission, tta, **others):
     if submission and kinds:
         raise UsageError("--submission writes labelIds alone: leave --outputs out")
     kinds = kinds or DEFAULT_KINDS
-    console = Console()
+    console = terminal.console()
     with counting(console, "segmenting") as progress:
         result = predict.predict(
             directories,
@@ -70,11 +68,11 @@ def command(directories, source, output, kinds, submission, tta, **others):
             **others,
         )
     for note in result.notes:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
     folders = [str(output)] if submission else [f"{output}/{kind}" for kind in kinds]
     skipped = f"; the results of {result.skipped} were there" if result.skipped else ""
-    click.echo(f"Segmented {result.done} images into {', '.join(folders)}{skipped}")
+    say(f"Segmented {result.done} images into {', '.join(folders)}{skipped}")
     if result.failed:
         for message in result.failed:
-            click.echo(message, err=True)
+            say(message, err=True)
         raise MsdaError(f"{len(result.failed)} of {result.done + len(result.failed)} images could not be segmented")

@@ -4,13 +4,17 @@ import contextlib
 import pathlib
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from msda_tf.data import manifest as manifests
 from msda_tf.errors import UsageError
+from msda_tf.printable import printable
+
+from . import options as types
+from . import terminal
+from .terminal import command_line, say
 
 DATASETS = ("gta5", "synthia", "cityscapes", "folder", "custom", "miniature")
 
@@ -29,16 +33,16 @@ ONLY_FOR = {
 
 @click.command()
 @click.option("--dataset", type=click.Choice(DATASETS), help="Format of the raw data.")
-@click.option("--config", type=click.Path(path_type=pathlib.Path), help="YAML file that describes a custom data set.")
-@click.option("--raw", type=click.Path(path_type=pathlib.Path), help="Raw folder.  [default: raw/<dataset>]")
+@click.option("--config", type=types.Path(), help="YAML file that describes a custom data set.")
+@click.option("--raw", type=types.Path(), help="Raw folder.  [default: raw/<dataset>]")
 @click.option(
     "--output",
-    type=click.Path(path_type=pathlib.Path, file_okay=False),
+    type=types.Path(file_okay=False),
     help="Folder of prepared data sets.  [default: data; for miniature data-miniature]",
 )
 @click.option("--name", help="Name of the prepared data set, a folder in --output.  [default: <dataset>]")
 @click.option(
-    "--scale", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True, help="Resize all images."
+    "--scale", type=types.Number(0, 1, min_open=True), default=1.0, show_default=True, help="Resize all images."
 )
 @click.option("--image-format", type=click.Choice(("png", "jpeg")), help="Store images so.  [default: as they come]")
 @click.option("--jpeg-quality", type=click.IntRange(1, 100), default=95, show_default=True)
@@ -49,7 +53,7 @@ ONLY_FOR = {
     show_default=True,
     help="What SYNTHIA's lane markings become.",
 )
-@click.option("--class-map", type=click.Path(path_type=pathlib.Path), help="YAML file with other classes to map to.")
+@click.option("--class-map", type=types.Path(), help="YAML file with other classes to map to.")
 @click.option("--test-frames", type=click.IntRange(1), help="Size of the test split.  [default: 500; miniature 80]")
 @click.option(
     "--train-frames", type=click.IntRange(1), default=400, help="Further frames of miniature.  [default: 400]"
@@ -104,9 +108,11 @@ def command(context, dataset, config, raw, output, name, verify, **options):
     if verify:
         _verify(prepared.manifest, options["workers"])
     if dataset in ("folder", "custom"):
-        click.echo(f"Next: msda-tf train --target {name} --sources SOURCE,... --data {output}")
+        train_on = command_line("msda-tf", "train", "--data", output, "--target", name)
+        say(f"Next: {train_on} --sources SOURCE,...")
     else:
-        click.echo(f"Next: msda-tf train --target {name} --data {output}, when the other data sets are prepared, too")
+        train_on = command_line("msda-tf", "train", "--target", name, "--data", output)
+        say(f"Next: {train_on}    when the other data sets are prepared, too")
 
 
 def _describe(config: pathlib.Path | None):
@@ -140,7 +146,7 @@ def _prepare(found, output: pathlib.Path, name: str, options: dict):
     if options["class_map"]:
         found = class_map.apply(found, options["class_map"])
     for notice in found.notices:
-        click.echo(f"note: {notice}")
+        say(f"note: {notice}")
     with _progress(name) as progress:
         prepared = convert.prepare(
             found,
@@ -176,7 +182,7 @@ def _miniature(output: pathlib.Path, *, verify: bool, options: dict) -> None:
         prepared = _prepare(raw, output, name, options)
         if verify:
             _verify(prepared.manifest, options["workers"])
-    click.echo(f"Next: msda-tf train --target synthia --data {output}")
+    say(f"Next: {command_line('msda-tf', 'train', '--target', 'synthia', '--data', output)}")
 
 
 def _verify(manifest: manifests.Manifest, workers: int | None) -> None:
@@ -184,7 +190,7 @@ def _verify(manifest: manifests.Manifest, workers: int | None) -> None:
 
     with _progress(manifest.name) as progress:
         count = verify(manifest, workers=workers, progress=progress)
-    click.echo(f"{manifest.directory}: {count} images verified: checksums, sizes, labels and mean are right")
+    say(f"{manifest.directory}: {count} images verified: checksums, sizes, labels and mean are right")
 
 
 class _Rate(ProgressColumn):
@@ -195,13 +201,13 @@ class _Rate(ProgressColumn):
 @contextlib.contextmanager
 def _progress(name: str):
     """Yields a `msda_tf.data_prep.convert.Progress` that draws one bar per stage."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    columns = (terminal.text_column(), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    with Progress(*columns, console=terminal.console(stderr=True)) as bars:
         tasks = {}
 
         def progress(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
-                tasks[stage] = bars.add_task(f"{name}: {stage}", total=total, completed=done)
+                tasks[stage] = bars.add_task(printable(f"{name}: {stage}"), total=total, completed=done)
             bars.update(tasks[stage], completed=done)
 
         yield progress
@@ -210,7 +216,7 @@ def _progress(name: str):
 def _summarize(prepared, directory: pathlib.Path) -> None:
     manifest = prepared.manifest
     shards = {shard for split in manifest.splits.values() for shard in split.shards}
-    table = Table(title=f"{directory}", title_justify="left", title_style="bold")
+    table = Table(title=printable(directory), title_justify="left", title_style="bold")
     for column in ("split", "images", "labels", "used for"):
         table.add_column(column, justify="right" if column == "images" else "left")
     for name, split in manifest.splits.items():
@@ -219,18 +225,16 @@ def _summarize(prepared, directory: pathlib.Path) -> None:
             for use, of in (("training", manifest.training_split), ("evaluation", manifest.evaluation_split))
             if of == name
         ]
-        table.add_row(name, f"{split.examples}", "yes" if split.labelled else "no", ", ".join(uses))
-    Console().print(table)
+        table.add_row(printable(name), f"{split.examples}", "yes" if split.labelled else "no", ", ".join(uses))
+    terminal.console().print(table)
     size = sum(shard.bytes for shard in shards)
     mean = ", ".join(f"{value:.2f}" for value in manifest.mean_rgb)
-    click.echo(
-        f"{manifest.width}x{manifest.height} pixels, {size / 1e6:.1f} MB in {len(shards)} shards, mean RGB {mean}"
-    )
+    say(f"{manifest.width}x{manifest.height} pixels, {size / 1e6:.1f} MB in {len(shards)} shards, mean RGB {mean}")
     if prepared.excluded:
-        click.echo(f"left out, as they are known to be damaged in the published data: {', '.join(prepared.excluded)}")
+        say(f"left out, as they are known to be damaged in the published data: {', '.join(prepared.excluded)}")
     if prepared.rejected:
-        click.echo(f"left out: {len(prepared.rejected)} bad frames, listed in {directory / 'rejected.csv'}")
+        say(f"left out: {len(prepared.rejected)} bad frames, listed in {directory / 'rejected.csv'}")
     if prepared.reused == len(shards):
-        click.echo("nothing had to be done: it was prepared before")
+        say("nothing had to be done: it was prepared before")
     elif prepared.reused:
-        click.echo(f"{prepared.reused} of {len(shards)} shards were there from an earlier run")
+        say(f"{prepared.reused} of {len(shards)} shards were there from an earlier run")

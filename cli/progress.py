@@ -4,7 +4,12 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+from msda_tf.printable import printable
+
+from . import terminal
+from .terminal import text_column
 
 
 @contextlib.contextmanager
@@ -19,13 +24,13 @@ def counting(console: Console, what: str) -> Iterator[Callable[[int, int], None]
             part = done * 10 // count if count else done // 100
             if part != shown:
                 shown = part
-                console.print(f"{what}: {done} of {count or 'unknown'} images", highlight=False)
+                terminal.line(console, f"{what}: {done} of {count or 'unknown'} images")
 
         yield report
         return
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("left"), TimeRemainingColumn())
+    columns = (text_column(), BarColumn(), MofNCompleteColumn(), text_column("left"), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task(what, total=None)
+        task = progress.add_task(printable(what), total=None)
         yield lambda done, count: progress.update(task, completed=done, total=count or None)
 
 

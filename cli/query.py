@@ -1,15 +1,13 @@
 """`msda-tf query`."""
 
-import pathlib
-
 import click
-from rich.console import Console
 
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.prediction import images
 
-from . import options
+from . import options, terminal
 from .progress import counting
+from .terminal import say
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -20,11 +18,13 @@ from .progress import counting
     "--input",
     "source",
     required=True,
-    type=click.Path(path_type=pathlib.Path),
+    type=options.Path(),
     help="Image (PNG or JPEG), or folder of images, with sub-folders.",
 )
 @options.results
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True, help="Seconds.")
+@click.option(
+    "--timeout", type=options.Number(0, 86400, min_open=True), default=60.0, show_default=True, help="Seconds."
+)
 @click.option(
     "--retries",
     type=click.IntRange(0),
@@ -55,10 +55,10 @@ def command(url, address, model, source, output, timeout, retries):
         from msda_tf.serving.client.grpc_client import GrpcClient
 
         client = GrpcClient(address, model=model, timeout=timeout)
-    with counting(Console(), "segmenting") as progress:
+    with counting(terminal.console(), "segmenting") as progress:
         failed = query.query(client, source, output, retries=retries, on_progress=progress)
     for message in failed:
-        click.echo(message, err=True)
+        say(message, err=True)
     if failed:
         raise MsdaError(f"{len(failed)} images could not be segmented")
-    click.echo(f"Results: {output}")
+    say(f"Results: {output}")

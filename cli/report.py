@@ -1,21 +1,19 @@
 """`msda-tf report`."""
 
-import pathlib
-
 import click
-from rich.console import Console
 
 from msda_tf.errors import UsageError
 
-from . import options
+from . import options, terminal
 from .progress import counting
+from .terminal import say
 
 
 @click.command(context_settings={"max_content_width": 110})
 @options.runs
 @click.option(
     "--output",
-    type=click.Path(path_type=pathlib.Path, dir_okay=False),
+    type=options.Path(dir_okay=False),
     default="report.html",
     show_default=True,
     help="The page; its scores are written beside it as JSON.",
@@ -49,6 +47,6 @@ def command(directories, output, **others):
 
     from msda_tf.report import make
 
-    with counting(Console(), "scoring") as progress:
+    with counting(terminal.console(), "scoring") as progress:
         make.make(directories, output, on_progress=progress, **others)
-    click.echo(f"Report: {output} ({output.stat().st_size / 1e6:.1f} MB), scores in {output.with_suffix('.json')}")
+    say(f"Report: {output} ({output.stat().st_size / 1e6:.1f} MB), scores in {output.with_suffix('.json')}")

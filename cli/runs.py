@@ -1,14 +1,16 @@
 """msda-tf runs: what was trained here, and how far."""
 
-import pathlib
-
 import click
-from rich.console import Console
 from rich.table import Table
+
+from msda_tf.printable import printable
+
+from . import options, terminal
+from .terminal import say
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=pathlib.Path), default="runs")
+@click.argument("folder", type=options.Path(), default="runs")
 def command(folder):
     """List the runs in a folder (default: runs) with their settings, progress and mIoU.
 
@@ -23,7 +25,7 @@ def command(folder):
 
     found = run_list.find(folder)
     if not found:
-        click.echo(f"No runs in {folder}: msda-tf train makes one")
+        say(f"No runs in {folder}: msda-tf train makes one")
         return
     table = Table()
     for column in ("run", "target", "sources", "layout", "adapt", "step", "mIoU %", "state", "scored"):
@@ -32,19 +34,19 @@ def command(folder):
         )
     for run in found:
         table.add_row(
-            str(run.directory),
-            run.target,
-            ", ".join(run.sources),
+            printable(run.directory),
+            printable(run.target),
+            printable(", ".join(run.sources)),
             run.layout,
             ("yes" if run.adapt else "no") if run.layout else "",
             "\n".join(f"{name} {step}/{run.steps}" for name, step in (run.done or {}).items()),
             "" if run.miou is None else f"{100 * run.miou:.2f}",
             run.state,
-            run.scored,
+            printable(run.scored),
         )
-    console = Console()
+    console = terminal.console()
     # A file or a pipe has no width to which lines must be folded.
-    (console if console.is_terminal else Console(width=200)).print(table)
+    (console if console.is_terminal else terminal.console(width=200)).print(table)
     for run in found:
         if run.damage:
-            click.echo(f"{run.directory}: {run.damage}")
+            say(f"{run.directory}: {run.damage}")

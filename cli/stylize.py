@@ -3,12 +3,14 @@
 import pathlib
 
 import click
-from rich.console import Console
 
 from msda_tf.stylize import config as configuration
 from msda_tf.stylize.config import PRESETS
 
+from . import options as types
+from . import terminal
 from .progress import counting
+from .terminal import command_line, say
 
 
 @click.group(invoke_without_command=True)
@@ -29,15 +31,15 @@ def command(context):
 @command.command(context_settings={"max_content_width": 110})
 @click.option("--source", help="Prepared data set to re-style. Its labels are never read in this training.")
 @click.option("--target", help="Prepared data set whose look it takes on. Its labels are never read.")
-@click.option("--data", help="Folder that prepare wrote.  [default: data]")
+@click.option("--data", type=types.Path(), help="Folder that prepare wrote.  [default: data]")
 @click.option(
     "--run",
     "directory",
-    type=click.Path(path_type=pathlib.Path),
+    type=types.Path(),
     help="Run directory.  [default: runs/stylize-SOURCE-to-TARGET]",
 )
 @click.option("--preset", default="full", show_default=True, help=f"Starting point: {', '.join(PRESETS)}.")
-@click.option("--config", "file", type=click.Path(path_type=pathlib.Path), help="YAML file of settings.")
+@click.option("--config", "file", type=types.Path(), help="YAML file of settings.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting; may be given several times.")
 @click.option("--steps", type=int, help="Training steps.")
 @click.option("--seed", type=int, help="Seed of weights, data order, crops, flips and noise.")
@@ -59,7 +61,7 @@ def train(directory, file, settings, preset, restart, yes, print_config, **optio
     from .train import TrainingProgress, given_settings, show_config
 
     config, origins = configuration.resolve(preset=preset, file=file, settings=given_settings(settings, options))
-    console = Console()
+    console = terminal.console()
     if print_config:
         show_config(config, origins)
         return
@@ -72,23 +74,20 @@ def train(directory, file, settings, preset, restart, yes, print_config, **optio
     directory = directory or training.default_directory(config)
     training.load_manifests(config)
     if restart and runs.exists(directory) and not yes:
-        click.confirm(f"Remove the run in {directory} and start over?", abort=True)
+        terminal.confirm(f"Remove the run in {directory} and start over?")
     with TrainingProgress(console) as progress:
         _, outcome = training.train(
             config,
             directory,
             restart=restart,
             on_progress=lambda *state: progress(UnitTask, *state),
-            on_note=lambda note: console.print(f"note: {note}", highlight=False, soft_wrap=True),
+            on_note=lambda note: terminal.line(console, f"note: {note}"),
         )
         progress.finished(UnitTask, outcome)
-    console.print(f"Trained for {config.steps} steps in {directory}", highlight=False, soft_wrap=True)
+    say(f"Trained for {config.steps} steps in {directory}")
     name = f"{config.source}_as_{config.target}"
-    console.print(
-        f"Next: tensorboard --logdir {directory}    then: msda-tf stylize apply --run {directory} --name {name}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    look = command_line("tensorboard", "--logdir", directory)
+    say(f"Next: {look}    then: {command_line('msda-tf', 'stylize', 'apply', '--run', directory, '--name', name)}")
 
 
 @command.command(context_settings={"max_content_width": 110})
@@ -96,14 +95,12 @@ def train(directory, file, settings, preset, restart, yes, print_config, **optio
     "--run",
     "directory",
     required=True,
-    type=click.Path(path_type=pathlib.Path),
+    type=types.Path(),
     help="Run directory that stylize train wrote.",
 )
 @click.option("--dataset", help="Prepared data set to re-style.  [default: the run's source]")
 @click.option("--name", help="Name of the new data set.  [default: DATASET_as_TARGET]")
-@click.option(
-    "--data", type=click.Path(path_type=pathlib.Path), help="Folder of prepared data sets.  [default: the run's]"
-)
+@click.option("--data", type=types.Path(), help="Folder of prepared data sets.  [default: the run's]")
 @click.option("--step", type=int, help="Checkpoint to use.  [default: the newest]")
 @click.option("--tile", type=click.IntRange(0), default=0, help="Translate in tiles of this size, for little memory.")
 @click.option(
@@ -130,7 +127,7 @@ def apply(directory, dataset, name, data, step, tile, image_format, jpeg_quality
     dataset = dataset or run.config.source
     name = name or f"{dataset}_as_{run.config.target}"
     data = data or pathlib.Path(run.config.data)
-    with counting(Console(), name) as progress:
+    with counting(terminal.console(), name) as progress:
         manifest = applying.apply(
             run,
             data=data,
@@ -143,6 +140,7 @@ def apply(directory, dataset, name, data, step, tile, image_format, jpeg_quality
             progress=progress,
         )
     mean = ", ".join(f"{value:.2f}" for value in manifest.mean_rgb)
-    click.echo(f"{manifest.directory}: {manifest.width}x{manifest.height} pixels, mean RGB {mean}")
-    click.echo(f"Next: msda-tf inspect {manifest.directory}")
-    click.echo(f"then: msda-tf train --target {run.config.target} --sources {name} --data {data}")
+    say(f"{manifest.directory}: {manifest.width}x{manifest.height} pixels, mean RGB {mean}")
+    say(f"Next: {command_line('msda-tf', 'inspect', manifest.directory)}")
+    train_on = ("--target", run.config.target, "--sources", name, "--data", data)
+    say(f"then: {command_line('msda-tf', 'train', *train_on)}")

@@ -5,14 +5,17 @@ import pathlib
 import click
 import yaml
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from msda_tf import config as configuration
 from msda_tf.config.presets import PRESETS
 from msda_tf.data import manifest as manifests
 from msda_tf.errors import MsdaError, UsageError
 
+from . import options as types
+from . import terminal
 from .progress import duration
+from .terminal import command_line, say, text_column
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -20,14 +23,12 @@ from .progress import duration
 @click.option(
     "--sources", help="Labelled data sets, separated by commas.  [default: the other two of the paper's three]"
 )
-@click.option("--data", help="Folder that prepare wrote.  [default: data]")
-@click.option(
-    "--run", "directory", type=click.Path(path_type=pathlib.Path), help="Run directory.  [default: runs/TARGET]"
-)
+@click.option("--data", type=types.Path(), help="Folder that prepare wrote.  [default: data]")
+@click.option("--run", "directory", type=types.Path(), help="Run directory.  [default: runs/TARGET]")
 @click.option("--layout", type=click.Choice(["separate", "joint", "sources", "s-all"]), help="Networks to train.")
 @click.option("--no-adapt", is_flag=True, help="Without adversarial terms: the paper's No Adapt column (layout s-all).")
 @click.option("--preset", help=f"Starting point: {', '.join(PRESETS)}.  [default: paper; tiny for miniature data]")
-@click.option("--config", "file", type=click.Path(path_type=pathlib.Path), help="YAML file of settings.")
+@click.option("--config", "file", type=types.Path(), help="YAML file of settings.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting; may be given several times.")
 @click.option("--steps", type=int, help="Training steps of each network.")
 @click.option("--seed", type=int, help="Seed of weights, data order and flips.")
@@ -59,11 +60,9 @@ def command(directory, file, settings, preset, restart, yes, print_config, dry, 
       msda-tf train --target cityscapes --precision mixed_bfloat16 --recompute --dry-run
     """
     if preset is None and (preset := default_preset(file, settings, options)) != "paper":
-        click.echo(
-            f"The data is miniature: training the network of --preset {preset} (--preset paper for the full one)."
-        )
+        say(f"The data is miniature: training the network of --preset {preset} (--preset paper for the full one).")
     config, origins = resolve(preset=preset, file=file, settings=settings, no_adapt=no_adapt, options=options)
-    console = Console()
+    console = terminal.console()
     if print_config:
         show_config(config, origins)
         return
@@ -79,7 +78,7 @@ def command(directory, file, settings, preset, restart, yes, print_config, dry, 
 
     directory = directory or train.default_directory(config)
     if restart and runs.exists(directory) and not yes:
-        click.confirm(f"Remove the run in {directory} and start over?", abort=True)
+        terminal.confirm(f"Remove the run in {directory} and start over?")
     train.load_manifests(config)
     with TrainingProgress(console) as progress:
         run = train.train(
@@ -90,10 +89,9 @@ def command(directory, file, settings, preset, restart, yes, print_config, dry, 
             on_weights=progress.weights,
             on_finished=progress.finished,
         )
-    console.print(
-        f"Trained {', '.join(network.name for network in run.networks)} for {config.steps} steps in {directory}"
-    )
-    console.print(f"Next: msda-tf evaluate --run {directory}    or: tensorboard --logdir {directory}", highlight=False)
+    say(f"Trained {', '.join(network.name for network in run.networks)} for {config.steps} steps in {directory}")
+    score = command_line("msda-tf", "evaluate", "--run", directory)
+    say(f"Next: {score}    or: {command_line('tensorboard', '--logdir', directory)}")
 
 
 def default_preset(file, settings, options) -> str:
@@ -117,7 +115,7 @@ def resolve(*, preset, file, settings, no_adapt, options):
 
 def given_settings(settings, options: dict) -> dict:
     """Settings from `--set KEY=VALUE` and from options of their own (None where not given), by key."""
-    given = {key: value for key, value in options.items() if value is not None}
+    given = {key: str(v) if isinstance(v, pathlib.Path) else v for key, v in options.items() if v is not None}
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
@@ -135,7 +133,7 @@ def show_config(config, origins) -> None:
     ]
     width = max(map(len, lines)) + 2
     for key, line in zip(values, lines, strict=True):
-        click.echo(f"{line:<{width}}# {origins[key]}: {config.reason(key)}")
+        say(f"{line:<{width}}# {origins[key]}: {config.reason(key)}")
 
 
 def show_cost(config, cost) -> None:
@@ -158,8 +156,8 @@ def show_cost(config, cost) -> None:
         f"{cost.images / cost.step_seconds:.2f} images/s, {cost.flops / cost.step_seconds / 1e9:,.0f} GFLOP/s, "
         f"{config.steps} steps in {duration(config.steps * cost.step_seconds)}",
     }.items():
-        click.echo(f"{name + ':':12}{value}")
-    click.echo()
+        say(f"{name + ':':12}{value}")
+    say()
 
 
 class TrainingProgress:
@@ -168,13 +166,13 @@ class TrainingProgress:
     def __init__(self, console: Console):
         self._console = console
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            text_column(),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("left"),
+            text_column("left"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[headline]}"),
+            text_column("{task.fields[headline]}"),
             console=console,
         )
         self._bars: dict = {}
@@ -190,21 +188,21 @@ class TrainingProgress:
 
     def weights(self, network, report):
         """Shows what a network's starting weights are: silently missing ones are the commonest cause of bad runs."""
-        self._console.print(f"{network.name}: {report}", highlight=False)
+        terminal.line(self._console, f"{network.name}: {report}")
 
     def finished(self, network, outcome):
         """Sums a network's training up in a line."""
         parts = [outcome.headline, f"{outcome.images_per_second:.1f} images/s", f"{outcome.seconds / 60:.1f} minutes"]
         if outcome.best_score is not None:
             parts.insert(1, f"best mIoU {100 * outcome.best_score:.2f} % at step {outcome.best_step}")
-        self._console.print(f"{network.name}: {'  '.join(parts)}", highlight=False, soft_wrap=True)
+        terminal.line(self._console, f"{network.name}: {'  '.join(parts)}")
 
     def __call__(self, network, step, steps, headline):
         if not self._console.is_terminal:
             tenth = step * 10 // steps
             if headline != "evaluating" and self._printed.get(network.name) != tenth:
                 self._printed[network.name] = tenth
-                self._console.print(f"{network.name}: step {step} of {steps}  {headline}", highlight=False)
+                terminal.line(self._console, f"{network.name}: step {step} of {steps}  {headline}")
             return
         if network.name not in self._bars:
             self._bars[network.name] = self._progress.add_task(network.name, total=steps, completed=step, headline="")

@@ -1,13 +1,22 @@
 """Errors that end a command in one clear line instead of a traceback."""
 
+import errno
+import os
+
+from msda_tf.printable import printable
+
 
 class MsdaError(Exception):
     """Something failed while working: damaged data, a full disk, a diverged loss (exit code 1).
 
-    The message is one line that names the file or key, what was expected, and what to do.
+    The message is one line that names the file or key, what was expected, and what to do. It may hold names of any
+    kind: what would act on a terminal is escaped.
     """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class UsageError(MsdaError):
@@ -26,4 +35,32 @@ def summary(error: Exception) -> str:
     message = lines[0]
     if message.endswith(":"):
         message = [line for line in lines if not line.startswith("[[{{node")][-1]
-    return f"{kind}: {message.removeprefix(f'{kind}: ')}"
+    return printable(f"{kind}: {message.removeprefix(f'{kind}: ')}")
+
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space there, or name another place, and run the same command again",
+    errno.EDQUOT: "free some space there, or name another place, and run the same command again",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f), or name another place",
+    errno.EACCES: "change its permissions, or name another place",
+    errno.EPERM: "change its permissions, or name another place",
+    errno.EROFS: "name another place",
+    errno.EIO: "its disk or network share fails; name another place",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENOTDIR: "a part of this path is a file; name another place",
+    errno.EISDIR: "it is a folder; name a file",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+    errno.ENFILE: "close other programs, or raise the system's limit on open files",
+}
+
+
+def of_system(error: OSError) -> str:
+    """What the operating system refused, in one line: the file, the system's words, and what to do."""
+    named = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename
+    return reason(error) if named is None else printable(f"{named}: {reason(error)}")
+
+
+def reason(error: OSError) -> str:
+    """The system's words and what to do, without the file."""
+    words, remedy = error.strerror or str(error) or type(error).__name__, _REMEDIES.get(error.errno)
+    return printable(f"{words} ({remedy})" if remedy else words)

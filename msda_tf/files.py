@@ -5,7 +5,35 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 from collections.abc import Iterator
+
+from msda_tf.errors import MsdaError, UsageError, reason
+
+# Two letters at least, for one is a drive of Windows.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+def local_path(text: str) -> pathlib.Path:
+    """A path as a user writes it; `~` and `~NAME` at its beginning are home folders.
+
+    Raises:
+      UsageError: it is empty, or no path of this machine's file system: a URL, a home that does not exist.
+    """
+    if not text:
+        raise UsageError("an empty path: name a file or folder (is a variable of the shell not set?)")
+    if "\0" in text:
+        raise UsageError(f"{text}: a path cannot hold a NUL character")
+    if _URL.match(text):
+        raise UsageError(
+            f"{text} is a URL: expected a path on this machine; copy the files here, or mount them, and name these"
+        )
+    expanded = os.path.expanduser(text)
+    if expanded.startswith("~"):
+        raise UsageError(
+            f"{text}: there is no home folder of that name; for a file whose name begins with ~ write ./{text}"
+        )
+    return pathlib.Path(expanded)
 
 
 @contextlib.contextmanager
@@ -14,19 +42,36 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
     The file is flushed to disk before the rename, so that after a power cut `path` is either the old or the new one.
 
+    Raises:
+      MsdaError: the file cannot be written; the message names `path` and what to do.
+
     Example:
       with replacing("dataset.json") as temporary:
           temporary.write_text(text)
     """
     path = pathlib.Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = _beside(path)
     try:
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        # Writing to an open file gives an error without a name.
+        if error.filename not in (None, str(temporary)):
+            raise
+        raise MsdaError(f"{path} cannot be written: {reason(error)}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _beside(path: pathlib.Path) -> pathlib.Path:
+    """A hidden name of this process in the same folder, for every name that the file system takes."""
+    name = f".{path.name}.{os.getpid()}.part"
+    if len(os.fsencode(name)) > 255:
+        name = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}.{os.getpid()}.part"
+    return path.with_name(name)
 
 
 def write_json(path: str | os.PathLike, value) -> None:

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from msda_tf.evaluation.protocol import score
 from msda_tf.labels import ClassList
+from msda_tf.printable import printable
 
 _SUBSET_NOTES = {
     "mean-of-ious": "subset: the mean of these classes' IoUs among all classes (mean-of-ious)",
@@ -105,10 +106,10 @@ def show_fitting(table: Table, text: str, console: Console) -> None:
 def framed(title: str, notes: Sequence[str]) -> Table:
     """An empty framed table with its title above and notes below."""
     return Table(
-        title=title,
+        title=printable(title),
         title_justify="left",
         title_style="bold",
-        caption="\n".join(notes),
+        caption="\n".join(map(printable, notes)),
         caption_justify="left",
         caption_style="dim",
     )
@@ -116,6 +117,8 @@ def framed(title: str, notes: Sequence[str]) -> Table:
 
 def aligned(title: str, lines: Sequence[Sequence[str]], notes: Sequence[str], *, left: int) -> str:
     """Plain text of cells; the first of the lines is the header, the first `left` columns are names."""
+    title, notes = printable(title), map(printable, notes)
+    lines = [[printable(cell) for cell in line] for line in lines]
     widths = [max(len(line[index]) for line in lines) for index in range(len(lines[0]))]
     body = [
         "  ".join(
@@ -132,13 +135,13 @@ def to_rich(grid: Grid) -> Table:
     table = framed(grid.title, grid.notes)
     table.add_column("IoU in %", no_wrap=True)
     for column in grid.columns:
-        table.add_column(column, justify="right", no_wrap=True)
+        table.add_column(printable(column), justify="right", no_wrap=True)
     for name, values in grid.rows:
         cells = [
             Text(f"{_cell(value)}*", style="bold green") if marked else Text(f"{_cell(value)} ")
             for value, marked in zip(values, best(values), strict=True)
         ]
-        table.add_row(name, *cells)
+        table.add_row(printable(name), *cells)
     return table
 
 

@@ -7,6 +7,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from msda_tf.printable import printable
+
 _SHOWN = 6
 
 
@@ -69,14 +71,14 @@ class ImportReport:
 
     def __rich__(self) -> Group:
         counts = Counter((_part(match.variable), match.how) for match in self.matched)
-        table = Table("variables", title=Text(f"{self.source}: {self.kind}"), title_justify="left")
+        table = Table("variables", title=Text(printable(f"{self.source}: {self.kind}")), title_justify="left")
         for column in ("copied", "transposed", "folded", "missing", "all"):
             table.add_column(column, justify="right")
         for part, (matched, total) in self._shares().items():
             ways = [str(counts[part, how]) for how in ("copied", "transposed", "folded")]
             table.add_row(part, *ways, str(total - matched), str(total))
         lines = [_listed("missing", self.missing), _listed("unused", self.unused), *self.notes]
-        return Group(table, *(Text(line) for line in lines if line))
+        return Group(table, *(Text(printable(line)) for line in lines if line))
 
     def _shares(self):
         shares = {part: self.share(part) for part in ("backbone", "classifiers", "discriminators")}

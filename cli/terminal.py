@@ -1,0 +1,64 @@
+"""What the command prints: every line, table and name goes through here.
+
+Names of files, runs and data sets, and what a server says, may hold escape codes, newlines or Rich's own markup
+(`[old]`, `:car:`): they are shown, and never act.
+"""
+
+import os
+import pathlib
+import shlex
+
+import click
+from rich.console import Console
+from rich.progress import TextColumn
+
+from msda_tf.printable import printable
+
+
+def console(**options) -> Console:
+    """A console that takes strings for what they are: no markup, no emoji codes, no colours by guess."""
+    return Console(markup=False, emoji=False, highlight=False, **options)
+
+
+def say(text: object = "", *, err: bool = False, **style) -> None:
+    """Prints one line, with whatever names are in it; `style` as `click.style` takes it."""
+    click.secho(printable(text), err=err, **style)
+
+
+def line(shown: Console, text: object, **style) -> None:
+    """The same beside a console's live display, which it must not cut through; `style` as `Console.print` takes it."""
+    shown.print(printable(text), soft_wrap=True, **style)
+
+
+def confirm(question: str) -> None:
+    """Asks; raises `click.Abort` unless the answer is yes."""
+    click.confirm(printable(question), abort=True)
+
+
+def text_column(text: str = "{task.description}") -> TextColumn:
+    """A column of a progress bar that does not take `[` in names for markup."""
+    return TextColumn(text, markup=False)
+
+
+def command_line(*words: object) -> str:
+    """A command as it can be pasted into a shell, whatever its words hold.
+
+    A path that would be taken for an option or a home folder begins with `./`.
+    """
+    return " ".join(map(_quoted, words))
+
+
+def _quoted(word: object) -> str:
+    text = str(word)
+    if isinstance(word, pathlib.PurePath) and text.startswith(("-", "~")):
+        text = f"./{text}"
+    if text.isprintable():
+        return shlex.quote(text)
+    # bash, zsh and ksh know $'...'; what shows stays readable.
+    escaped = (
+        character.replace("\\", "\\\\").replace("'", "\\'")
+        if character.isprintable()
+        else "".join(f"\\x{byte:02x}" for byte in os.fsencode(character))
+        for character in text
+    )
+    return f"$'{''.join(escaped)}'"
