@@ -32,7 +32,7 @@ setup(
         *find_packages(include=["msda_tf", "msda_tf.*"]),
         *("msda_tf." + name for name in find_packages(include=["cli", "cli.*", "data_prep", "data_prep.*"])),
     ],
-    package_data={"msda_tf.report": ["template/*"]},
+    package_data={"msda_tf.report": ["template/*"], "msda_tf.data_prep.catalog": ["*.yaml", "classes/*.yaml"]},
     install_requires=[
         "tensorflow>=2.20,<2.22",
         "keras>=3.15,<3.16",

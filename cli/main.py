@@ -14,6 +14,7 @@ from .terminal import say
 # Sub-command -> (module of this package, one-line help): a module is imported only when its command runs or prints
 # its help, because TensorFlow takes seconds to load and `msda-tf --help` should not.
 COMMANDS = {
+    "datasets": "List the data sets that prepare knows by name, describe one, get one.",
     "prepare": "Convert a raw data set to TFRecord shards.",
     "inspect": "Look at a prepared data set: figures, class histogram, images with labels.",
     "stylize": "Re-style a source's images to look like the target's (UNIT).",

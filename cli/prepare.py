@@ -1,6 +1,7 @@
 """msda-tf prepare: raw data set -> TFRecord shards and dataset.json."""
 
 import contextlib
+import difflib
 import pathlib
 
 import click
@@ -9,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from msda_tf.data import manifest as manifests
+from msda_tf.data_prep.readers import DESCRIBED, READERS, Reader
 from msda_tf.errors import UsageError
 from msda_tf.printable import printable
 
@@ -16,23 +18,19 @@ from . import options as types
 from . import terminal
 from .terminal import command_line, say
 
-DATASETS = ("gta5", "synthia", "cityscapes", "folder", "custom", "miniature")
+PAPER = ("gta5", "synthia", "cityscapes")
+"""The data sets that are sources of one another without being named."""
 
-# Options that only some data sets read: given for another one, they are refused rather than ignored.
-ONLY_FOR = {
-    "raw": ("gta5", "synthia", "cityscapes", "folder", "custom"),
-    "name": ("gta5", "synthia", "cityscapes", "folder", "custom"),
-    "config": ("custom",),
-    "lane_marking": ("synthia",),
-    "test_frames": ("gta5", "synthia", "miniature"),
-    "train_frames": ("miniature",),
-    "seed": ("miniature",),
-    "height": ("miniature",),
-}
+# Options that only some readers take, from the table of readers: given for another one, they are refused.
+READER_OPTIONS = tuple(dict.fromkeys(option for reader in READERS.values() for option in reader.options))
 
 
 @click.command()
-@click.option("--dataset", type=click.Choice(DATASETS), help="Format of the raw data.")
+@click.option(
+    "--dataset",
+    metavar="NAME",
+    help=f"{', '.join(READERS)}, or a name that msda-tf datasets lists: what the raw data are.",
+)
 @click.option("--config", type=types.Path(), help="YAML file that describes a custom data set.")
 @click.option("--raw", type=types.Path(), help="Raw folder.  [default: raw/<dataset>]")
 @click.option(
@@ -54,6 +52,7 @@ ONLY_FOR = {
     help="What SYNTHIA's lane markings become.",
 )
 @click.option("--class-map", type=types.Path(), help="YAML file with other classes to map to.")
+@click.option("--classes", metavar="LIST", help="Map to a list of classes that has a name, such as idd-7.")
 @click.option("--test-frames", type=click.IntRange(1), help="Size of the test split.  [default: 500; miniature 80]")
 @click.option(
     "--train-frames", type=click.IntRange(1), default=400, help="Further frames of miniature.  [default: 400]"
@@ -73,7 +72,7 @@ ONLY_FOR = {
 )
 @click.option("--force", is_flag=True, help="Start over: throw away what an earlier run wrote.")
 @click.pass_context
-def command(context, dataset, config, raw, output, name, verify, **options):
+def command(context, dataset, raw, output, name, verify, **options):
     """Convert a raw data set to TFRecord shards.
 
     Interrupted, it goes on where it stopped when it is started again.
@@ -82,69 +81,101 @@ def command(context, dataset, config, raw, output, name, verify, **options):
     msda-tf prepare --dataset gta5 --raw ~/gta5
     msda-tf prepare --dataset synthia --raw ~/RAND_CITYSCAPES --lane-marking road
     msda-tf prepare --dataset cityscapes --raw ~/cityscapes --scale 0.5 --name cityscapes-half
+    msda-tf prepare --dataset acdc --raw ~/acdc
+    msda-tf prepare --dataset gta5 --raw ~/gta5 --classes idd-7 --name gta5-idd
     msda-tf prepare --dataset folder --raw ~/dashcam --name my-city
-    msda-tf prepare --dataset custom --config examples/datasets/camvid.yaml --raw ~/CamVid
+    msda-tf prepare --dataset custom --config mine.yaml --raw ~/mine
     msda-tf prepare --dataset miniature
     """
     if dataset is None:
-        raise UsageError(f"--dataset is missing: choose one of {', '.join(DATASETS)}")
-    for option, readers in ONLY_FOR.items():
-        given = context.get_parameter_source(option) is not click.core.ParameterSource.DEFAULT
-        if given and dataset not in readers:
-            raise UsageError(f"--{option.replace('_', '-')} has no meaning for --dataset {dataset}: leave it out")
-    if dataset == "miniature":
+        raise UsageError(f"--dataset is missing: choose one of {', '.join([*READERS, *_described()])}")
+    reader = _reader(dataset)
+    _refuse_meaningless(context, dataset, reader)
+    if options["classes"] and options["class_map"]:
+        raise UsageError("--classes and --class-map both say which classes to map to: leave one out")
+    if reader.drawn:
         _miniature(output or pathlib.Path("data-miniature"), verify=verify, options=options)
         return
-    description = _describe(config) if dataset == "custom" else None
-    name = name or (description.name if description else dataset)
+    description = _describe(dataset, options) if reader.module == DESCRIBED.module else None
+    known_as = dataset if description is None else description.name
+    name = name or known_as
     if pathlib.PurePath(name).name != name or name.startswith("."):
         raise UsageError(f"--name {name} is no folder name: use letters, digits, - and _")
     output = output or pathlib.Path("data")
     if verify and not options["force"] and (output / name / manifests.FILE_NAME).is_file():
         _verify(manifests.read(output / name), options["workers"])
         return
-    raw = raw or pathlib.Path("raw") / (description.name if description else dataset)
-    prepared = _prepare(_find(dataset, raw, description, options), output, name, options)
+    raw = raw or pathlib.Path("raw") / known_as
+    if description is not None:
+        found = reader.load().find(raw, description, kind=dataset)
+    else:
+        given = {option: options[option] for option in reader.options if options[option] is not None}
+        found = reader.load().find(raw, **given)
+    prepared = _prepare(found, output, name, options)
     if verify:
         _verify(prepared.manifest, options["workers"])
-    if dataset in ("folder", "custom"):
-        train_on = command_line("msda-tf", "train", "--data", output, "--target", name)
-        say(f"Next: {train_on} --sources SOURCE,...")
-    else:
+    if dataset in PAPER:
         train_on = command_line("msda-tf", "train", "--target", name, "--data", output)
         say(f"Next: {train_on}    when the other data sets are prepared, too")
+    else:
+        train_on = command_line("msda-tf", "train", "--data", output, "--target", name)
+        say(f"Next: {train_on} --sources SOURCE,...")
 
 
-def _describe(config: pathlib.Path | None):
-    from msda_tf.data_prep.readers import custom
+def _described() -> list[str]:
+    """Names of the data sets in the catalogue that have no reader of their own."""
+    from msda_tf.data_prep import catalog
 
-    if config is None:
+    return [name for name in catalog.names() if name not in READERS]
+
+
+def _reader(dataset: str) -> Reader:
+    if dataset in READERS:
+        return READERS[dataset]
+    described = _described()
+    if dataset in described:
+        return DESCRIBED
+    names = [*READERS, *described]
+    near = difflib.get_close_matches(dataset.lower().replace("-", "_"), names, n=1)
+    guess = f"did you mean {near[0]}? " if near else ""
+    raise UsageError(f"--dataset: {dataset!r} is not one of {', '.join(names)}: {guess}msda-tf datasets describes them")
+
+
+def _refuse_meaningless(context: click.Context, dataset: str, reader: Reader) -> None:
+    for option in ("raw", "name", *READER_OPTIONS):
+        given = context.get_parameter_source(option) is not click.core.ParameterSource.DEFAULT
+        if given and option not in (() if reader.drawn else ("raw", "name")) + reader.options:
+            raise UsageError(f"--{option.replace('_', '-')} has no meaning for --dataset {dataset}: leave it out")
+
+
+def _describe(dataset: str, options: dict):
+    """The description of a data set, with the classes that --classes asks for if it has them itself."""
+    from msda_tf.data_prep import catalog
+    from msda_tf.data_prep.readers import description as descriptions
+
+    if dataset == "custom" and options["config"] is None:
         raise UsageError(
-            "--dataset custom needs --config FILE.yaml, which describes the data set: see examples/datasets"
+            "--dataset custom needs --config FILE.yaml, which describes the data set: msda-tf datasets NAME prints one"
+            " to copy and change"
         )
-    return custom.read(config)
-
-
-def _find(dataset: str, raw: pathlib.Path, description, options: dict):
-    from msda_tf.data_prep.readers import cityscapes, custom, folder, gta5, sim_splits, synthia
-
-    test_frames = options["test_frames"] or sim_splits.TEST_FRAMES
-    if dataset == "gta5":
-        return gta5.find(raw, test_frames=test_frames)
-    if dataset == "synthia":
-        return synthia.find(raw, test_frames=test_frames, lane_marking=options["lane_marking"])
-    if dataset == "custom":
-        return custom.find(raw, description)
-    return {"cityscapes": cityscapes, "folder": folder}[dataset].find(raw)
+    described = descriptions.read(options["config"] if dataset == "custom" else catalog.path(dataset))
+    if options["classes"] in described.other_classes:
+        described = described.with_classes(options["classes"])
+        options["classes"] = None
+    return described
 
 
 def _prepare(found, output: pathlib.Path, name: str, options: dict):
     from msda_tf.data.writing.images import Storage
     from msda_tf.data_prep.conversion import convert
-    from msda_tf.data_prep.labels import class_map
+    from msda_tf.data_prep.labels import class_map, named_lists
 
     if options["class_map"]:
         found = class_map.apply(found, options["class_map"])
+    if options["classes"]:
+        if options["classes"] not in named_lists.names():
+            raise UsageError(f"--classes: {options['classes']!r} is not one of {', '.join(named_lists.names())}")
+        found = class_map.apply_list(found, options["classes"])
     for notice in found.notices:
         say(f"note: {notice}")
     with _progress(name) as progress:

@@ -45,7 +45,7 @@ def check_frame(frame: Frame, reader: LabelReader | None) -> Rejected | None:
         if frame.label is None:
             return None
         blame = frame.label
-        label_header = headers.read(frame.label)
+        label_header = getattr(reader, "read_header", headers.read)(frame.label)
         reader.check(label_header)
         if (label_header.height, label_header.width) != (header.height, header.width):
             raise BadFrame(size_mismatch((header.height, header.width), (label_header.height, label_header.width)))

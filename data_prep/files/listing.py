@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from msda_tf.data.writing.notes import Rejected
 from msda_tf.errors import UsageError
@@ -22,8 +22,10 @@ def require_folder(root: pathlib.Path, layout: str, source: str) -> None:
     raise UsageError(f"raw folder {root} {problem}: expected {layout} (get it from {source}); name it with --raw")
 
 
-def image_files(folder: pathlib.Path, *, recursive: bool = True) -> list[pathlib.Path]:
-    """Files named .png, .jpg or .jpeg (in any case), sorted by path; hidden ones are left out.
+def image_files(
+    folder: pathlib.Path, *, recursive: bool = True, suffixes: Collection[str] = FORMATS
+) -> list[pathlib.Path]:
+    """Files named .png, .jpg or .jpeg (in any case), or by other suffixes, sorted by path; hidden ones are left out.
 
     Links that lead nowhere are listed, too: they are reported as bad frames later.
     """
@@ -32,7 +34,7 @@ def image_files(folder: pathlib.Path, *, recursive: bool = True) -> list[pathlib
         found += (pathlib.Path(parent, name) for name in files)
         if not recursive:
             folders.clear()
-    return sorted(path for path in found if path.suffix.lower() in FORMATS and not path.name.startswith("."))
+    return sorted(path for path in found if path.suffix.lower() in suffixes and not path.name.startswith("."))
 
 
 def pair(

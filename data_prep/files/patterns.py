@@ -18,10 +18,15 @@ class Pattern:
       images, labels = Pattern("images/*/*_rgb.png"), Pattern("labels/*/*_ids.png")
       stands_for = images.match("images/oslo/0001_rgb.png")   # ("oslo", "0001")
       labels.fill(stands_for)                                  # "labels/oslo/0001_ids.png"
+
+    Args:
+      text: the path.
+      suffixes: of the files that are looked at, in lower case; images' by default.
     """
 
-    def __init__(self, text: str):
+    def __init__(self, text: str, suffixes: tuple[str, ...] = ()):
         self.text = text
+        self.suffixes = suffixes or tuple(FORMATS)
         self._literals = _WILDCARD.split(text)
         self.wildcards = _WILDCARD.findall(text)
         expression = re.escape(self._literals[0])
@@ -41,14 +46,19 @@ class Pattern:
         return self._literals[0] + "".join(text + literal for text, literal in pairs)
 
     def files(self, root: pathlib.Path) -> list[pathlib.Path]:
-        """Image files below `root` that match, sorted; only the folder before the first wildcard is searched."""
-        fixed = self._literals[0].rpartition("/")[0]
+        """Files below `root` that match, sorted; only the folder before the first wildcard is searched."""
+        fixed = self.folder
         if not (root / fixed).is_dir():
             return []
         remaining = self.text.removeprefix(f"{fixed}/")
-        found = image_files(root / fixed, recursive="/" in remaining or "**" in remaining)
+        found = image_files(root / fixed, recursive="/" in remaining or "**" in remaining, suffixes=self.suffixes)
         return [path for path in found if self.match(path.relative_to(root).as_posix()) is not None]
 
-    def names_images(self) -> bool:
+    @property
+    def folder(self) -> str:
+        """The path before the first wildcard, as far as it is whole folders; empty if there is none."""
+        return self._literals[0].rpartition("/")[0]
+
+    def names_files(self) -> bool:
         """Whether the pattern can match a file that `files` looks at at all."""
-        return pathlib.PurePosixPath(self.text).suffix.lower() in FORMATS or self.text.endswith(("*", "?", "]"))
+        return pathlib.PurePosixPath(self.text).suffix.lower() in self.suffixes or self.text.endswith(("*", "?", "]"))

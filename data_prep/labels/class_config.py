@@ -8,7 +8,9 @@ import numpy as np
 
 from msda_tf.labels import CITYSCAPES_CLASSES, IGNORE, ClassList
 
+from ..files import yaml_lines
 from ..files.yaml_lines import Node
+from . import named_lists
 
 Value = TypeVar("Value", bound=Hashable)
 
@@ -39,11 +41,18 @@ class ClassRules:
 
 
 def read_classes(node: Node) -> ClassList:
-    """`classes: cityscapes`, or a list of `{name: ..., color: [red, green, blue]}`. Raises UsageError."""
+    """`classes: cityscapes`, the name of a list, or a list of `{name: ..., color: [red, green, blue]}`.
+
+    Raises:
+      UsageError: it is none of these.
+    """
     if node.value == "cityscapes":
         return CITYSCAPES_CLASSES
     if isinstance(node.value, str):
-        node.fail(f"either the word cityscapes or a list of classes is expected, not {node.value!r}")
+        if node.value not in named_lists.names():
+            known = ", ".join(["cityscapes", *named_lists.names()])
+            node.fail(f"either the name of a list of classes ({known}) or such a list is expected, not {node.value!r}")
+        return read_classes(yaml_lines.load(named_lists.path(node.value)).mapping()["classes"])
     names, colors = [], []
     for item in node.sequence():
         fields = item.fields(required=("name", "color"))

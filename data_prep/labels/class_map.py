@@ -2,17 +2,21 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 
+from msda_tf.errors import UsageError
+from msda_tf.image_files import headers
 from msda_tf.image_files.headers import Header
 from msda_tf.labels import IGNORE
 
 from ..files import yaml_lines
 from ..files.yaml_lines import Node
 from ..readers.frames import LabelReader, RawDataset
-from . import class_config
+from . import class_config, named_lists
+from .class_config import ClassRules
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +30,10 @@ class MappedLabels:
 
     reader: LabelReader
     table: np.ndarray
+
+    def read_header(self, path: pathlib.Path) -> Header:
+        """As the other reader's."""
+        return getattr(self.reader, "read_header", headers.read)(path)
 
     def check(self, header: Header) -> None:
         """As the other reader's."""
@@ -45,26 +53,54 @@ def apply(raw: RawDataset, path: pathlib.Path) -> RawDataset:
     Raises:
       UsageError: the file is wrong, or leaves out a class of the data set.
     """
-    root = yaml_lines.load(path)
-    fields = root.fields(required=("classes", "map"), optional=("ignore",))
 
     def name_of_class(node: Node) -> str:
         if raw.labels is not None and node.text() not in raw.classes.names:
             node.fail(f"{raw.kind} has no class {node.value!r}; it has {', '.join(raw.classes.names)}")
         return node.text()
 
-    rules = class_config.read_rules(fields, read_value=name_of_class, default=lambda _: {})
-    if raw.labels is None:
-        return dataclasses.replace(raw, classes=rules.classes, rules=raw.rules | {"class_map": rules.as_options()})
-    left_out = [name for name in raw.classes.names if name not in rules.train_ids]
+    fields, rules = _read(path, name_of_class)
+    left_out = _left_out(raw, rules)
     if left_out and not rules.rest_ignored:
         fields["map"].fail(f"{', '.join(left_out)} of {raw.kind} become no class: add them here or to ignore")
+    return _mapped(raw, rules)
+
+
+def apply_list(raw: RawDataset, name: str) -> RawDataset:
+    """The data set with the classes of the list `name` (`named_lists`), which may be of other data sets, too.
+
+    Raises:
+      UsageError: a class of the data set has no place in the list.
+    """
+    _, rules = _read(named_lists.path(name), Node.text)
+    if rules.classes == raw.classes:
+        return raw
+    if left_out := _left_out(raw, rules):
+        raise UsageError(
+            f"{', '.join(left_out)} of {raw.kind} belong to no class of {name}: say which class each becomes in a YAML"
+            " file, and name it with --class-map"
+        )
+    mapped = _mapped(raw, rules)
+    taught = {rules.train_ids[own] for own in raw.classes.names}
+    absent = [each for index, each in enumerate(rules.classes.names) if index not in taught]
+    notices = (f"{raw.kind} has no {', '.join(absent)}",) if absent and raw.labels is not None else ()
+    return dataclasses.replace(mapped, notices=(*mapped.notices, *notices))
+
+
+def _read(path: pathlib.Path, read_value: Callable[[Node], str]) -> tuple[dict[str, Node], ClassRules]:
+    fields = yaml_lines.load(path).fields(required=("classes", "map"), optional=("ignore",))
+    return fields, class_config.read_rules(fields, read_value=read_value, default=lambda _: {})
+
+
+def _left_out(raw: RawDataset, rules: ClassRules) -> list[str]:
+    return [name for name in raw.classes.names if name not in rules.train_ids] if raw.labels is not None else []
+
+
+def _mapped(raw: RawDataset, rules: ClassRules) -> RawDataset:
+    changed = dataclasses.replace(raw, classes=rules.classes, rules=raw.rules | {"class_map": rules.as_options()})
+    if raw.labels is None:
+        return changed
     table = np.full(256, IGNORE, np.uint8)
     for train_id, name in enumerate(raw.classes.names):
         table[train_id] = rules.train_ids.get(name, IGNORE)
-    return dataclasses.replace(
-        raw,
-        classes=rules.classes,
-        labels=MappedLabels(raw.labels, table),
-        rules=raw.rules | {"class_map": rules.as_options()},
-    )
+    return dataclasses.replace(changed, labels=MappedLabels(raw.labels, table))

@@ -7,7 +7,7 @@ from msda_tf.image_files import headers
 from msda_tf.image_files.headers import BadFrame, Header
 from msda_tf.labels import IGNORE
 
-from .label_images import open_png
+from .label_images import UnknownLabels, open_png
 
 _UNKNOWN = 254
 
@@ -44,5 +44,5 @@ class ColorLabels:
         unknown = np.unique(packed[train_ids == _UNKNOWN])
         if unknown.size:
             listed = ", ".join(f"({c >> 16}, {c >> 8 & 255}, {c & 255})" for c in unknown[:5].tolist())
-            raise BadFrame(f"unknown colours {listed}" + (", ..." if unknown.size > 5 else ""))
+            raise UnknownLabels(f"unknown colours {listed}" + (", ..." if unknown.size > 5 else ""))
         return train_ids

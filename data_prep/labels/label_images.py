@@ -11,6 +11,11 @@ from msda_tf.data.writing.label_maps import histogram
 from msda_tf.image_files import headers
 from msda_tf.image_files.headers import BadFrame, Header
 
+
+class UnknownLabels(BadFrame):
+    """A label file holds values that its data set does not define."""
+
+
 _COLOR = "a colour image where an image of class ids is due"
 
 
@@ -95,14 +100,14 @@ def lookup(ids: np.ndarray, table: np.ndarray) -> np.ndarray:
       uint8 `[H, W]`.
 
     Raises:
-      BadFrame: an id is unknown; the message lists the first few.
+      UnknownLabels: an id is unknown; the message lists the first few.
     """
     # Most often the largest id alone tells that all are known, at a tenth of the time of counting them.
     if ids.max() >= np.argmax(table < 0) and table.min() < 0:
         present = np.unique(ids) if ids.dtype != np.uint8 else np.flatnonzero(histogram(ids))
         if (unknown := present[table[present] < 0]).size:
             listed = ", ".join(map(str, unknown[:5])) + (", ..." if unknown.size > 5 else "")
-            raise BadFrame(f"unknown class ids {listed}")
+            raise UnknownLabels(f"unknown class ids {listed}")
     if ids.dtype == np.uint8:
         return cv2.LUT(ids, table[:256].astype(np.uint8))
     return table.astype(np.uint8)[ids]

@@ -1,171 +1,70 @@
-"""Any data set, described in a YAML file: where its images and labels are, and what its labels mean.
-
-docs/custom-data.md explains the keys; examples/datasets/ holds files for some public data sets.
-"""
+"""Any data set that a YAML file describes (`description`): finding its frames and splits, and what reads its labels."""
 
 import pathlib
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from msda_tf.data.writing.notes import Rejected
 from msda_tf.errors import UsageError
-from msda_tf.labels import ClassList
+from msda_tf.image_files import headers
 
-from ..files import listing, yaml_lines
-from ..files.patterns import Pattern
-from ..files.yaml_lines import Node
+from ..files import listing
 from ..labels import class_config
-from ..labels.class_config import ClassRules
 from ..labels.color_labels import ColorLabels
+from ..labels.hinted_labels import HintedLabels
 from ..labels.label_images import IdLabels
+from ..labels.polygon_labels import PolygonLabels
+from ..labels.red_labels import RedLabels
+from . import description as descriptions
+from .description import Description
 from .frames import Frame, LabelReader, Part, RawDataset
 
-ENCODINGS = ("ids", "palette", "rgb")
 
-
-@dataclass(frozen=True)
-class Description:
-    """A data set's YAML file, read and checked as far as is possible without the data.
-
-    Attributes:
-      name: of the data set.
-      download: where users get it.
-      root: the file's content, for messages that point at a line.
-      splits: name -> (image patterns, label patterns or none), each with its node.
-      encoding: one of ENCODINGS.
-      rules: which label value becomes which class.
-      training_split, evaluation_split: as given; None: to be chosen.
-    """
-
-    name: str
-    download: str
-    root: Node
-    splits: dict[str, tuple[list[tuple[Node, Pattern]], list[tuple[Node, Pattern]]]]
-    encoding: str
-    rules: ClassRules
-    training_split: str | None
-    evaluation_split: str | None
-
-
-def read(path: pathlib.Path) -> Description:
-    """Reads a data set's YAML file.
-
-    Raises:
-      UsageError: something is wrong with it; the message begins with file and line.
-    """
-    root = yaml_lines.load(path)
-    fields = root.fields(
-        required=("name", "splits", "classes"),
-        optional=("download", "labels", "map", "ignore", "training_split", "evaluation_split"),
-    )
-    encoding = fields["labels"].text() if "labels" in fields else "ids"
-    if encoding not in ENCODINGS:
-        fields["labels"].fail(f"labels are one of {', '.join(ENCODINGS)}, not {encoding}")
-    if encoding == "rgb":
-        read_value, default = class_config.read_color, _own_colors
-    else:
-        read_value, default = _read_id, _own_ids
-    splits = {name: _read_split(node) for name, node in fields["splits"].mapping().items()}
-    if not splits:
-        fields["splits"].fail("at least one split is needed")
-    for name in splits:
-        if not name.replace("_", "").isalnum():
-            fields["splits"].mapping()[name].fail("a split's name consists of letters, digits and _")
-    for key in ("training_split", "evaluation_split"):
-        if key in fields and fields[key].text() not in splits:
-            fields[key].fail(f"there is no split {fields[key].value!r}; there are {', '.join(splits)}")
-    if "evaluation_split" in fields and not splits[fields["evaluation_split"].value][1]:
-        fields["evaluation_split"].fail(f"split {fields['evaluation_split'].value!r} has no labels to evaluate on")
-    name = fields["name"].text()
-    if pathlib.PurePath(name).name != name or name.startswith("."):
-        fields["name"].fail(f"{name!r} is no folder name: use letters, digits, - and _")
-    return Description(
-        name=name,
-        download=fields["download"].text() if "download" in fields else "where you keep it",
-        root=root,
-        splits=splits,
-        encoding=encoding,
-        rules=class_config.read_rules(fields, read_value=read_value, default=default),
-        training_split=fields["training_split"].value if "training_split" in fields else None,
-        evaluation_split=fields["evaluation_split"].value if "evaluation_split" in fields else None,
-    )
-
-
-def _read_id(node: Node) -> int:
-    return node.integer(0, 65535)
-
-
-def _own_ids(classes: ClassList) -> dict[int, int]:
-    return {train_id: train_id for train_id in range(len(classes))}
-
-
-def _own_colors(classes: ClassList) -> dict[tuple[int, int, int], int]:
-    return {color: train_id for train_id, color in enumerate(classes.colors)}
-
-
-def _read_split(node: Node) -> tuple[list[tuple[Node, Pattern]], list[tuple[Node, Pattern]]]:
-    fields = node.fields(required=("images",), optional=("labels",))
-    images = _read_patterns(fields["images"])
-    labels = _read_patterns(fields["labels"]) if "labels" in fields else []
-    if labels and len(labels) != len(images):
-        fields["labels"].fail(f"{len(labels)} patterns for {len(images)} patterns of images")
-    for (_, image), (at, label) in zip(images, labels, strict=bool(labels)):
-        if len(image.wildcards) != len(label.wildcards):
-            at.fail(
-                f"{label.text} has {len(label.wildcards)} wildcards, but {image.text} has {len(image.wildcards)}: "
-                "each wildcard of the label's path is replaced by what that of the image's path stands for"
-            )
-    return images, labels
-
-
-def _read_patterns(node: Node) -> list[tuple[Node, Pattern]]:
-    nodes = node.value if isinstance(node.value, list) else [node]
-    if not nodes:
-        node.fail("at least one pattern is needed")
-    patterns = [(at, Pattern(at.text())) for at in nodes]
-    for at, pattern in patterns:
-        if pattern.text.startswith("/") or ".." in pattern.text.split("/"):
-            at.fail(f"{pattern.text} leads out of the raw folder: paths are relative to --raw")
-        if not pattern.names_images():
-            at.fail(f"{pattern.text} names no PNG or JPEG files")
-    return patterns
-
-
-def find(root: pathlib.Path, description: Description) -> RawDataset:
+def find(root: pathlib.Path, description: Description, *, kind: str = "custom") -> RawDataset:
     """Looks a raw folder through as described.
 
+    Args:
+      kind: the name by which `prepare` was asked for the data set.
+
     Raises:
-      UsageError: it is missing or empty, a pattern matches nothing, or two splits share an image.
+      UsageError: it is missing or empty, holds none of the layouts or another release, or two splits share an image.
     """
-    patterns = [pattern.text for images, _ in description.splits.values() for _, pattern in images]
-    listing.require_folder(root, " and ".join(patterns), description.download)
-    parts, rejected = [], []
-    split_of: dict[str, str] = {}
-    for split, (images, labels) in description.splits.items():
-        frames, bad = _find_split(root, images, labels)
-        for frame in frames:
-            if frame.name in split_of:
-                at = images[0][0]
-                at.fail(f"{frame.name} is in split {split_of[frame.name]} already")
-            split_of[frame.name] = split
-        parts.append(Part(split, tuple(frames), labelled=bool(labels)))
+    listing.require_folder(root, _expected(description), description.download)
+    searches = {
+        name: [_Search(root, split, part) for split, part in layout.items()]
+        for name, layout in description.layouts.items()
+    }
+    layout = (
+        max(searches, key=lambda name: _completeness(searches[name])) if len(searches) > 1 else next(iter(searches))
+    )
+    found: list[tuple[_Search, list]] = []
+    rejected, notices = [], []
+    for search in searches[layout]:
+        if description.whole:
+            search.require_every_pattern()
+            search.labelled = bool(search.part.labels)
+        elif not search.images:
+            _refuse_labels_alone(search, description)
+            notices.append(f"split {search.split} is not there: no image below {root} matches {search.wanted_images}")
+            continue
+        elif search.part.labels and not search.labels:
+            _refuse_other_labels(search, description)
+            notices.append(f"split {search.split} is stored without labels: nothing matches {search.wanted_labels}")
+        frames, bad = search.frames()
+        found.append((search, frames))
         rejected += bad
-    with_labels = [part.name for part in parts if part.labelled]
-    splits = [part.name for part in parts]
-    training = description.training_split or ("train" if "train" in splits else splits[0])
-    likely = [name for name in ("val", "test") if name in with_labels]
-    evaluation = description.evaluation_split or next(iter([*likely, *with_labels[-1:]]), None)
-    notices = []
-    if evaluation is None:
-        notices.append("no split has labels: the data set can be a target to train for, but not be evaluated on")
-    elif evaluation == training:
-        notices.append(f"there is no other labelled split: {training} is taken for training and evaluation")
+    if not found:
+        _refuse(root, description)
+    _refuse_shared(found)
+    parts, splits = _parts(found)
+    labelled_splits = [search.split for search, _ in found if search.labelled]
+    training, evaluation, more = _chosen_splits(description, [search.split for search, _ in found], labelled_splits)
     return RawDataset(
-        kind="custom",
+        kind=kind,
         root=root,
         classes=description.rules.classes,
-        labels=_reader(description) if with_labels else None,
+        labels=_reader(description) if labelled_splits else None,
         parts=tuple(parts),
-        splits={split: (split,) for split in splits},
+        splits=splits,
         training_split=training,
         evaluation_split=evaluation,
         rules={
@@ -173,42 +72,221 @@ def find(root: pathlib.Path, description: Description) -> RawDataset:
             "class_rules": description.rules.as_options(),
             "training_split": training,
             "evaluation_split": evaluation,
+            **({} if description.whole else {"layout": layout}),
         },
         rejected=tuple(rejected),
-        notices=tuple(notices),
+        notices=(*notices, *more),
     )
 
 
-def _reader(description: Description) -> LabelReader:
-    if description.encoding == "rgb":
-        return ColorLabels(description.rules.train_ids, rest_ignored=description.rules.rest_ignored)
-    table = class_config.id_table(description.rules)
-    if description.encoding == "palette":
-        return IdLabels(table, colors=("palette",))
-    return IdLabels(table, colors=("grey",), bits=(8, 16))
+class _Search:
+    """What is found of a split.
 
+    Attributes:
+      labelled: whether its images are to have labels.
+    """
 
-def _find_split(
-    root: pathlib.Path, images: list[tuple[Node, Pattern]], labels: list[tuple[Node, Pattern]]
-) -> tuple[list[Frame], list[Rejected]]:
-    frames, rejected = [], []
-    for index, (at, pattern) in enumerate(images):
-        found = pattern.files(root)
-        if not found:
-            raise UsageError(f"{at.file}:{at.line}: {at.key}: no image below {root} matches {pattern.text}")
-        if not labels:
-            good, bad = listing.unlabelled(found, root=root)
+    def __init__(self, root: pathlib.Path, split: str, part: descriptions.Part):
+        self.root, self.split, self.part = root, split, part
+        self.by_pattern = [pattern.files(root) for _, pattern in part.images]
+        self.labels_by_pattern = [pattern.files(root) for _, pattern in part.labels]
+        self.labelled = self.labels
+
+    @property
+    def images(self) -> bool:
+        """Whether there is any."""
+        return any(self.by_pattern)
+
+    @property
+    def labels(self) -> bool:
+        """Whether there is any."""
+        return any(self.labels_by_pattern)
+
+    @property
+    def wanted_images(self) -> str:
+        """The patterns, for messages."""
+        return " or ".join(pattern.text for _, pattern in self.part.images)
+
+    @property
+    def wanted_labels(self) -> str:
+        """The patterns, for messages."""
+        return " or ".join(pattern.text for _, pattern in self.part.labels)
+
+    def require_every_pattern(self) -> None:
+        """Raises UsageError if one of the images' patterns matches nothing."""
+        for (at, pattern), files in zip(self.part.images, self.by_pattern, strict=True):
+            if not files:
+                raise UsageError(f"{at.file}:{at.line}: {at.key}: no image below {self.root} matches {pattern.text}")
+
+    def frames(self) -> tuple[list[tuple[Frame, str]], list[Rejected]]:
+        """Frames, each with what its wildcards say of the part that it belongs to; and what was rejected."""
+        stand_for = {}  # image -> what the wildcards of its pattern stand for, and the pattern's number
+        for number, ((_, pattern), files) in enumerate(zip(self.part.images, self.by_pattern, strict=True)):
+            for path in files:
+                stand_for.setdefault(path, (pattern.match(path.relative_to(self.root).as_posix()), number))
+        images = sorted(stand_for)
+        if not self.labelled:
+            found, rejected = listing.unlabelled(images, root=self.root)
         else:
-            label_pattern = labels[index][1]
-            good, bad = listing.pair(
-                found,
-                label_pattern.files(root),
-                root=root,
-                key_of_image=lambda path, pattern=pattern, label_pattern=label_pattern: label_pattern.fill(
-                    pattern.match(path.relative_to(root).as_posix())
-                ),
-                key_of_label=lambda path: path.relative_to(root).as_posix(),
+            found, rejected = listing.pair(
+                images,
+                sorted({path for files in self.labels_by_pattern for path in files}),
+                root=self.root,
+                key_of_image=lambda path: self._label_of(*stand_for[path]),
+                key_of_label=lambda path: path.relative_to(self.root).as_posix(),
             )
-        frames += good
-        rejected += bad
-    return sorted(frames, key=lambda frame: frame.image), rejected
+        values = {frame.image: stand_for[frame.image][0] for frame in found}
+        by = self.part.split_by
+        return [(frame, tuple(_word(values[frame.image][number]) for number in by)) for frame in found], rejected
+
+    def _label_of(self, values: tuple[str, ...], number: int) -> str:
+        return self.part.labels[number][1].fill(values)
+
+    def sizes_agree(self) -> bool:
+        """Whether the first image is of its label's size; true where that cannot be told."""
+        frame = next((frame for frame, _ in self.frames()[0]), None)
+        if frame is None or frame.label is None:
+            return True
+        try:
+            image, label = headers.read(frame.image), headers.read(frame.label)
+        except headers.BadFrame:  # reported with all others when every frame is checked, or no image, as polygons
+            return True
+        return (image.height, image.width) == (label.height, label.width)
+
+
+def _word(text: str) -> str:
+    """As a part of a split's name, which consists of letters, digits and _."""
+    return "".join(char if char.isalnum() else "_" for char in text)
+
+
+def _completeness(searches: list[_Search]) -> tuple[int, int, bool]:
+    """Splits with labels, splits with images, whether sizes agree: of two layouts, the one with more is meant."""
+    return (
+        sum(search.images and search.labels for search in searches),
+        sum(search.images for search in searches),
+        searches[0].sizes_agree(),
+    )
+
+
+def _expected(description: Description) -> str:
+    """The layouts in one line."""
+    layouts = list(description.layouts.values())
+    if description.whole:
+        return " and ".join(pattern.text for part in layouts[0].values() for _, pattern in part.images)
+    return ", or ".join(next(iter(layout.values())).paths() for layout in layouts)
+
+
+def _refuse(root: pathlib.Path, description: Description) -> None:
+    """Raises UsageError: the folder holds none of the layouts."""
+    _refuse_mistakes(root, description)
+    for inside in sorted(path for path in root.iterdir() if path.is_dir()):
+        searches = [
+            _Search(inside, split, part) for layout in description.layouts.values() for split, part in layout.items()
+        ]
+        if any(search.images for search in searches):
+            raise UsageError(
+                f"{root} is not the folder of {description.name} itself, but {inside} is: name that with --raw"
+            )
+    raise UsageError(
+        f"{root} holds no image of {description.name}: found {_shown(root.iterdir(), root)}, expected"
+        f" {_expected(description)} (get it from {description.download})"
+    )
+
+
+def _refuse_mistakes(root: pathlib.Path, description: Description) -> None:
+    for mistake in description.not_this:
+        if files := mistake.pattern.files(root):
+            raise UsageError(f"{files[0]} belongs to {mistake.found}, not to {description.name}: {mistake.instead}")
+
+
+def _refuse_labels_alone(search: _Search, description: Description) -> None:
+    if search.labels:
+        number = sum(map(len, search.labels_by_pattern))
+        raise UsageError(
+            f"split {search.split} of {description.name} has {number} labels ({search.wanted_labels}) but no image:"
+            f" {search.wanted_images} is expected beside them"
+        )
+
+
+def _refuse_other_labels(search: _Search, description: Description) -> None:
+    """Raises UsageError if there are labels, but not those that are read."""
+    _refuse_mistakes(search.root, description)
+    for _, pattern in search.part.labels:
+        folder = search.root / pattern.folder
+        there = listing.image_files(folder, suffixes=(".png", ".json")) if pattern.folder and folder.is_dir() else []
+        if there:
+            raise UsageError(
+                f"{folder} holds {len(there)} files such as {there[0].relative_to(search.root)}, but none matches"
+                f" {pattern.text}, the labels of split {search.split} of {description.name}"
+            )
+
+
+def _refuse_shared(found: list[tuple[_Search, list]]) -> None:
+    split_of: dict[str, str] = {}
+    for search, frames in found:
+        for frame, _ in frames:
+            if frame.name in split_of:
+                search.part.images[0][0].fail(f"{frame.name} is in split {split_of[frame.name]} already")
+            split_of[frame.name] = search.split
+
+
+def _shown(paths: Iterable[pathlib.Path], root: pathlib.Path) -> str:
+    names = sorted(f"{path.relative_to(root)}{'/' if path.is_dir() else ''}" for path in paths)
+    return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
+
+
+def _parts(found: list[tuple[_Search, list]]) -> tuple[list[Part], dict[str, tuple[str, ...]]]:
+    """Frames in parts, and which parts each split consists of."""
+    parts: list[Part] = []
+    splits: dict[str, list[str]] = {}
+    for search, frames in found:
+        groups: dict[tuple[str, ...], list[Frame]] = {}
+        for frame, values in frames:
+            groups.setdefault(values, []).append(frame)
+        splits[search.split] = []
+        for values in sorted(groups) or [()]:
+            name = "_".join((search.split, *values))
+            parts.append(Part(name, tuple(groups.get(values, ())), labelled=search.labelled))
+            for split in dict.fromkeys([search.split, *(f"{search.split}_{value}" for value in values)]):
+                splits.setdefault(split, []).append(name)
+    return parts, {split: tuple(members) for split, members in splits.items()}
+
+
+def _chosen_splits(
+    description: Description, splits: list[str], labelled: list[str]
+) -> tuple[str, str | None, list[str]]:
+    """Training split, evaluation split, and what to say about them."""
+    training = description.training_split
+    if training not in splits:
+        training = "train" if "train" in splits else splits[0]
+    likely = [name for name in (description.evaluation_split, "val", "test") if name in labelled]
+    evaluation = next(iter([*likely, *labelled[-1:]]), None)
+    if evaluation is None:
+        return (
+            training,
+            None,
+            ["no split has labels: the data set can be a target to train for, but not be evaluated on"],
+        )
+    if evaluation == training:
+        return (
+            training,
+            evaluation,
+            [f"there is no other labelled split: {training} is taken for training and evaluation"],
+        )
+    return training, evaluation, []
+
+
+def _reader(description: Description) -> LabelReader:
+    rules = description.rules
+    if description.encoding == "rgb":
+        reader = ColorLabels(rules.train_ids, rest_ignored=rules.rest_ignored)
+    elif description.encoding == "polygons":
+        reader = PolygonLabels(rules.train_ids, rules.rest_ignored)
+    else:
+        table = class_config.id_table(rules)
+        reader = {
+            "palette": lambda: IdLabels(table, colors=("palette",)),
+            "ids": lambda: IdLabels(table, colors=("grey",), bits=(8, 16)),
+            "red": lambda: RedLabels(table),
+        }[description.encoding]()
+    return HintedLabels(reader, description.hint) if description.hint else reader

@@ -41,7 +41,10 @@ class Part:
 
 
 class LabelReader(Protocol):
-    """How the label files of one data set become trainIds."""
+    """How the label files of one data set become trainIds.
+
+    A reader of files that are no images has `read_header(path) -> Header`, too: the size that a file is for.
+    """
 
     def check(self, header: Header) -> None:
         """Raises BadFrame if a file of this kind cannot hold the data set's labels."""
@@ -55,7 +58,7 @@ class RawDataset:
     """A raw data set as found on disk; nothing but the names and sizes of its files has been looked at.
 
     Attributes:
-      kind: gta5, synthia, cityscapes, folder or custom.
+      kind: gta5, synthia, cityscapes, folder, custom, or a name of the catalogue.
       root: its folder.
       classes: the classes of its labels, in trainId order.
       labels: how to read its labels.

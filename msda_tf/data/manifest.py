@@ -63,7 +63,7 @@ class Manifest:
 
     Attributes:
       name: the folder's name, by which `train` calls it.
-      kind: the converter that made it: gta5, synthia, cityscapes, folder or custom.
+      kind: the converter that made it: gta5, synthia, cityscapes, folder, custom, or a name of the catalogue.
       classes: the classes of its labels, in trainId order.
       height, width: nominal size of the stored images (the most frequent), in pixels.
       mean_rgb: per-channel mean of the training images, 0-255, all pixels weighted equally.

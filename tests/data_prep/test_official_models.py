@@ -8,7 +8,7 @@ from PIL import Image
 
 from msda_tf.data.writing.images import Storage
 from msda_tf.data_prep.conversion import convert
-from msda_tf.data_prep.readers import cityscapes, custom
+from msda_tf.data_prep.readers import cityscapes, custom, description
 
 segmentation_input = pytest.importorskip(
     "official.vision.dataloaders.segmentation_input",
@@ -49,7 +49,7 @@ def test_jpeg(tmp_path):
     (tmp_path / "toys.yaml").write_text(
         "name: toys\nsplits: {train: {images: '*.jpg', labels: '*.png'}}\nclasses: cityscapes\nignore: [255]\n"
     )
-    raw = custom.find(tmp_path / "raw", custom.read(tmp_path / "toys.yaml"))
+    raw = custom.find(tmp_path / "raw", description.read(tmp_path / "toys.yaml"))
     ((image, label, _),) = read_back(convert.prepare(raw, output=tmp_path, name="t").manifest, "train")
     decoded = tf.io.decode_image((tmp_path / "raw/a.jpg").read_bytes()).numpy()
     np.testing.assert_allclose(image, decoded, atol=1e-3)

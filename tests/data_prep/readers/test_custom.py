@@ -1,4 +1,4 @@
-"""Custom data sets: the YAML file, its mistakes by line, the three encodings, and the examples on made files."""
+"""Custom data sets: the YAML file, its mistakes by line, the encodings, and the files in the documentation."""
 
 import pathlib
 import re
@@ -7,18 +7,16 @@ import cv2
 import numpy as np
 import pytest
 import raw_sets
-import yaml
 from PIL import Image
 
 from msda_tf.data_prep.conversion import convert
 from msda_tf.data_prep.labels import class_map
 from msda_tf.data_prep.labels.color_labels import ColorLabels
-from msda_tf.data_prep.readers import custom, folder, gta5
+from msda_tf.data_prep.readers import custom, description, folder, gta5
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.image_files.headers import BadFrame
-from msda_tf.labels import CITYSCAPES_CLASSES
 
-EXAMPLES = pathlib.Path(__file__).parents[3] / "examples" / "datasets"
+DOCUMENTATION = pathlib.Path(__file__).parents[3] / "docs" / "custom-data.md"
 
 PLAIN = """\
 name: toys
@@ -48,7 +46,7 @@ def _save(path, array):
 
 def _describe(tmp_path, text):
     (tmp_path / "toys.yaml").write_text(text)
-    return custom.read(tmp_path / "toys.yaml")
+    return description.read(tmp_path / "toys.yaml")
 
 
 @pytest.fixture
@@ -111,7 +109,7 @@ def test_other_classes_or_colours_need_force(tmp_path, toys):
         (("name: toys", "name: [toys]"), 1, "name: text is expected, not a list"),
         (("name: toys", "name: 7"), 1, "name: text is expected, not 7: put it in quotes"),
         (("name: toys", "name: a/b"), 1, "'a/b' is no folder name"),
-        (("name: toys", "nom: toys"), 1, "nom: there is no such key; known here are name, splits"),
+        (("name: toys", "nom: toys"), 1, "nom: there is no such key; known here are name, classes, splits"),
         (("name: toys\n", ""), 1, "the key name is missing"),
         (("pictures/*/*.png", "/pictures/*/*.png"), 4, "splits.train.images: .* paths are relative to --raw"),
         (("pictures/*/*.png", "../pictures/*/*.png"), 4, "leads out of the raw folder"),
@@ -121,7 +119,7 @@ def test_other_classes_or_colours_need_force(tmp_path, toys):
         (("images: more/*.png", "pictures: more/*.png"), 6, "splits.test.pictures: there is no such key"),
         (("images: more/*.png", ""), 6, "the key images is missing"),
         (("test:", "te-st:"), 6, "a split's name consists of letters"),
-        (("labels: ids", "labels: colours"), 7, "labels are one of ids, palette, rgb, not colours"),
+        (("labels: ids", "labels: colours"), 7, "labels are one of ids, palette, rgb, red, polygons, not"),
         (("labels: ids", "training_split: val"), 7, "there is no split 'val'; there are train, test"),
         (("labels: ids", "evaluation_split: test"), 7, "split 'test' has no labels to evaluate on"),
         (("{name: duck, color: [255, 255, 0]}", "{name: duck}"), 9, "the key color is missing"),
@@ -154,18 +152,18 @@ def test_no_description_at_all(tmp_path, text, said):
     with pytest.raises(UsageError, match=said):
         _describe(tmp_path, text)
     with pytest.raises(UsageError, match="cannot be read: No such file"):
-        custom.read(tmp_path / "other.yaml")
+        description.read(tmp_path / "other.yaml")
 
 
 def test_what_shows_only_with_the_data(tmp_path, toys):
-    description = _describe(tmp_path, PLAIN.replace("more/*.png", "less/*.png"))
+    described = _describe(tmp_path, PLAIN.replace("more/*.png", "less/*.png"))
     with pytest.raises(UsageError, match=r"toys.yaml:6: splits.test.images: no image below .*raw matches less/\*.png"):
-        custom.find(tmp_path / "raw", description)
-    description = _describe(tmp_path, PLAIN.replace("more/*.png", "'pictures/a/?.png'"))
+        custom.find(tmp_path / "raw", described)
+    described = _describe(tmp_path, PLAIN.replace("more/*.png", "'pictures/a/?.png'"))
     with pytest.raises(UsageError, match="toys.yaml:6: .*pictures/a/1.png is in split train already"):
-        custom.find(tmp_path / "raw", description)
+        custom.find(tmp_path / "raw", described)
     with pytest.raises(UsageError, match=r"expected pictures/\*/\*.png and pictures/a/\?.png"):
-        custom.find(tmp_path / "nowhere", description)
+        custom.find(tmp_path / "nowhere", described)
 
 
 COLORS = {(255, 255, 0): 0, (1, 2, 3): 1, (3, 2, 1): 1, (0, 0, 0): 255}
@@ -219,56 +217,9 @@ def test_encodings_are_not_mixed_up(tmp_path, encoding, found):
     _save(tmp_path / "raw/more/1.png", raw_sets.image(1))
     (tmp_path / "raw/answers/a").mkdir(parents=True)
     picture.save(tmp_path / "raw/answers/a/1_ids.png")
-    description = _describe(tmp_path, PLAIN.replace("labels: ids", f"labels: {encoding}"))
+    described = _describe(tmp_path, PLAIN.replace("labels: ids", f"labels: {encoding}"))
     with pytest.raises(MsdaError, match=f"a {found} image where a .* one is due"):
-        convert.prepare(custom.find(tmp_path / "raw", description), output=tmp_path, name="toys")
-
-
-def _fill(pattern, number):
-    """A path that matches, made without the library's own patterns."""
-    return re.sub(r"\*\*?", lambda _: f"x{number}", pattern)
-
-
-@pytest.mark.parametrize(
-    "example", sorted(path for path in EXAMPLES.glob("*.yaml") if "splits:" in path.read_text()), ids=lambda p: p.stem
-)
-def test_examples(tmp_path, example):
-    """Made files in the described layout, with every value that the file maps, give every class."""
-    content = yaml.safe_load(example.read_text())
-    description = custom.read(example)
-    classes = description.rules.classes
-    by_class = content.get("map") or {name: [index] for index, name in enumerate(classes.names)}
-    values = [value for name in classes.names for value in by_class.get(name, [])]
-    expected_ids = [classes.names.index(name) for name in classes.names for _ in by_class.get(name, [])]
-    chosen = raw_sets.ids(0, range(len(values)))
-    for split in content["splits"].values():
-        for number in (1, 2):
-            _save(tmp_path / "raw" / _fill(split["images"], number), raw_sets.image(number))
-            if "labels" not in split:
-                continue
-            path = tmp_path / "raw" / _fill(split["labels"], number)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            label = Image.fromarray(np.array(values, np.uint8)[chosen])
-            if content["labels"] == "palette":
-                label = label.convert("P")
-            label.save(path)
-    manifest = convert.prepare(
-        custom.find(tmp_path / "raw", description), output=tmp_path, name=content["name"]
-    ).manifest
-    counts = np.bincount(np.array(expected_ids)[chosen].ravel(), minlength=len(classes)) * 2
-    assert manifest.splits["train"].class_pixels == tuple(counts.tolist())
-    assert manifest.splits[manifest.evaluation_split].labelled
-    assert manifest.splits["train"].ignored_pixels == 0
-    assert manifest.splits["test"].examples == 2
-    if content["classes"] == "cityscapes":
-        assert manifest.classes == CITYSCAPES_CLASSES
-
-
-def test_kitti_example_has_the_ids_of_cityscapes():
-    rules = custom.read(EXAMPLES / "kitti.yaml").rules
-    assert {value: train_id for value, train_id in rules.train_ids.items() if value not in (34, 255)} == {
-        value: train_id for value, train_id in raw_sets.CITYSCAPES.items() if value != 34
-    }
+        convert.prepare(custom.find(tmp_path / "raw", described), output=tmp_path, name="toys")
 
 
 MAP = """\
@@ -319,18 +270,12 @@ def test_mistakes_in_class_maps(tmp_path, change, line, said):
     assert str(caught.value).startswith(f"{tmp_path}/map.yaml:{line}: ")
 
 
-def test_cityscapes_and_idd_lite_examples_fit_together(tmp_path):
-    raw_sets.gta5(tmp_path / "raw", 1)
-    raw = class_map.apply(gta5.find(tmp_path / "raw"), EXAMPLES / "cityscapes_to_idd_lite.yaml")
-    assert raw.classes == custom.read(EXAMPLES / "idd_lite.yaml").rules.classes
-
-
 def test_the_files_in_the_documentation_are_right(tmp_path):
-    text = (EXAMPLES.parents[1] / "docs" / "custom-data.md").read_text()
+    text = DOCUMENTATION.read_text()
     whole, classes, class_map_file = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
-    assert custom.read(_saved(tmp_path, whole)).rules.train_ids == {1: 0, 2: 0, 7: 10, 0: 255, 255: 255}
+    assert description.read(_saved(tmp_path, whole)).rules.train_ids == {1: 0, 2: 0, 7: 10, 0: 255, 255: 255}
     own = re.sub("classes: cityscapes.*?(?=ignore)", classes, whole, flags=re.DOTALL).replace("[0, 255]", "[255]")
-    assert custom.read(_saved(tmp_path, own)).rules.classes.names == ("drivable", "obstacle")
+    assert description.read(_saved(tmp_path, own)).rules.classes.names == ("drivable", "obstacle")
     raw_sets.gta5(tmp_path / "raw", 1)
     raw = class_map.apply(gta5.find(tmp_path / "raw"), _saved(tmp_path, class_map_file))
     assert raw.classes.names == ("drivable", "obstacle")

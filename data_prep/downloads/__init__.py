@@ -1,0 +1,1 @@
+"""Getting data sets that can be had without a form: fetched, checked and unpacked."""
