@@ -1,4 +1,4 @@
-"""msda-tf inspect: figures and pictures of a prepared data set."""
+"""msda-tf inspect: figures and pictures of a prepared data set, or the classes of several beside one another."""
 
 import click
 from rich.table import Table
@@ -13,7 +13,7 @@ from .terminal import say
 
 
 @click.command()
-@click.argument("folder", type=options.Path())
+@click.argument("folders", type=options.Path(), nargs=-1, required=True, metavar="FOLDER...")
 @click.option(
     "--output",
     type=options.Path(file_okay=False),
@@ -21,23 +21,70 @@ from .terminal import say
 )
 @click.option("--split", help="Split whose images are shown.  [default: the one trained on]")
 @click.option("--images", type=click.IntRange(1, 200), default=12, show_default=True, help="How many to show.")
-def command(folder, output, split, images):
+@click.option("--target", "targets", type=options.Path(), multiple=True, help="Of several folders, one adapted to.")
+@click.option("--common", type=options.Path(dir_okay=False), help="Of several: write a class map with what all show.")
+@click.pass_context
+def command(context, folders, output, split, images, targets, common):
     """Look at a prepared data set: the first thing to do when a result is odd.
 
     Prints its figures and what is odd about them, and writes them with a class histogram (beside the other data sets
     in the same folder) and a contact sheet of images with their labels as one HTML page and one PNG.
 
+    Of several, prints which classes each shows and what no source teaches.
+
     \b
     msda-tf inspect data/gta5
+    msda-tf inspect data/gta5 data/camvid data/acdc --target data/acdc
+    msda-tf inspect data/gta5 data/camvid --common common.yaml
     """
+    if len(folders) > 1 or targets:
+        _refuse(context, ("output", "split", "images"), "several data sets")
+        _compare([*folders, *(target for target in targets if target not in folders)], targets, common)
+        return
+    _refuse(context, ("common",), "one data set")
+    _inspect(folders[0], output, split, images)
+
+
+def _refuse(context: click.Context, meaningless: tuple[str, ...], what: str) -> None:
+    for option in meaningless:
+        if context.get_parameter_source(option) is not click.core.ParameterSource.DEFAULT:
+            raise UsageError(f"--{option} has no meaning for {what}: leave it out")
+
+
+def _read(folder) -> manifests.Manifest:
+    if not (folder / manifests.FILE_NAME).is_file() and (inside := manifests.available(folder)):
+        raise UsageError(f"{folder} holds several data sets: name one of them, as {folder / inside[0]}")
+    return manifests.read(folder)
+
+
+def _compare(folders, targets, common) -> None:
+    from msda_tf.data_prep.inspection import compare
+
+    found = {folder: _read(folder) for folder in folders}
+    every = list(found.values())
+    table = Table()
+    table.add_column("class")
+    for manifest in every:
+        table.add_column(printable(manifest.name), justify="right", overflow="fold")
+    for row in compare.table(every):
+        table.add_row(*map(printable, row))
+    console = terminal.console()
+    (console if console.is_terminal else terminal.console(width=200)).print(table)
+    say("share of the labelled pixels; none: never shows, -: is not in its list, ?: has no labels")
+    for sentence in compare.sentences(every, [found[target] for target in targets]):
+        say(f"- {sentence}")
+    if common:
+        names = compare.write_common(every, common)
+        say(f"wrote {common}: {len(names)} classes. Next: prepare each again with --class-map {common}")
+
+
+def _inspect(folder, output, split, images) -> None:
     from msda_tf.data_prep.inspection import inspect as inspection
     from msda_tf.data_prep.inspection import page as inspection_page
     from msda_tf.data_prep.inspection import pictures as inspection_pictures
     from msda_tf.evaluation.pictures import write_png
 
-    if not (folder / manifests.FILE_NAME).is_file() and (inside := manifests.available(folder)):
-        raise UsageError(f"{folder} holds several data sets: name one of them, as {folder / inside[0]}")
-    manifest = manifests.read(folder)
+    manifest = _read(folder)
     split = split or manifest.training_split
     if split not in manifest.splits:
         raise UsageError(f"{folder} has no split {split!r}: there are {', '.join(manifest.splits)}")

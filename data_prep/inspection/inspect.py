@@ -72,16 +72,16 @@ def oddities(manifest: Manifest, others: list[Manifest]) -> list[str]:
         shares = class_shares(split)
         names = np.asarray(manifest.classes.names)
         if absent := names[shares == 0].tolist():
-            found.append(f"No pixel of split {name} is {_listed(absent)}.")
+            found.append(f"No pixel of split {name} is {listed(absent)}.")
         if rare := names[(shares > 0) & (shares < RARE)].tolist():
-            found.append(f"Fewer than one labelled pixel in {round(1 / RARE)} of split {name} is {_listed(rare)}.")
+            found.append(f"Fewer than one labelled pixel in {round(1 / RARE)} of split {name} is {listed(rare)}.")
         ignored = split.ignored_pixels / max(1, split.ignored_pixels + sum(split.class_pixels))
         if ignored > 0.2:
             found.append(f"{ignored:.0%} of the label pixels of split {name} are ignored.")
         for other in others:
             theirs = class_shares(other.splits[labelled_split(other)])
             if missing := names[(shares == 0) & (theirs > 0)].tolist():
-                found.append(f"{other.name} has {_listed(missing, 'and')}, which {manifest.name} does not show.")
+                found.append(f"{other.name} has {listed(missing, 'and')}, which {manifest.name} does not show.")
     sizes = manifest.options.get("sizes", {})
     if len(sizes) > 1:
         found.append(f"Images are of {len(sizes)} sizes; {manifest.width}x{manifest.height} is the most frequent.")
@@ -92,7 +92,8 @@ def oddities(manifest: Manifest, others: list[Manifest]) -> list[str]:
     return found
 
 
-def _listed(names: list[str], word: str = "or") -> str:
+def listed(names: list[str], word: str = "or") -> str:
+    """Names as a sentence has them: "a, b or c"."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"
 
 

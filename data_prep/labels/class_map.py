@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from msda_tf.errors import UsageError
 from msda_tf.image_files import headers
 from msda_tf.image_files.headers import Header
-from msda_tf.labels import IGNORE
+from msda_tf.labels import IGNORE, ClassList
 
 from ..files import yaml_lines
 from ..files.yaml_lines import Node
@@ -85,6 +85,13 @@ def apply_list(raw: RawDataset, name: str) -> RawDataset:
     absent = [each for index, each in enumerate(rules.classes.names) if index not in taught]
     notices = (f"{raw.kind} has no {', '.join(absent)}",) if absent and raw.labels is not None else ()
     return dataclasses.replace(mapped, notices=(*mapped.notices, *notices))
+
+
+def fitting_lists(classes: Iterable[ClassList]) -> list[str]:
+    """Names of the lists on which each class of all these lists has a place."""
+    wanted = {name for each in classes for name in each.names}
+    known = {name: _read(named_lists.path(name), Node.text)[1].train_ids for name in named_lists.names()}
+    return [name for name, train_ids in known.items() if wanted <= set(train_ids)]
 
 
 def _read(path: pathlib.Path, read_value: Callable[[Node], str]) -> tuple[dict[str, Node], ClassRules]:

@@ -33,14 +33,20 @@ def find(root: pathlib.Path) -> RawDataset:
     parts, rejected, notices = [], [], []
     for split in SPLITS:
         images = _files(root / "leftImg8bit" / split, IMAGE_END)
-        if not images:
-            continue
         label_folder = root / "gtFine" / split
+        if not images:
+            _refuse_labels_alone(root, split)
+            continue
         labelled = split != "test" and label_folder.is_dir()
+        if split == "train" and not labelled:
+            _refuse_coarse(root)
         if labelled:
+            labels_of_split = _files(label_folder, LABEL_END)
+            if not labels_of_split:
+                _refuse_other_labels(label_folder)
             frames, bad = listing.pair(
                 images,
-                _files(label_folder, LABEL_END),
+                labels_of_split,
                 root=root,
                 key_of_image=lambda path: path.name.removesuffix(IMAGE_END),
                 key_of_label=lambda path: path.name.removesuffix(LABEL_END),
@@ -52,8 +58,13 @@ def find(root: pathlib.Path) -> RawDataset:
         parts.append(Part(split, tuple(frames), labelled))
         rejected += bad
     if not parts:
+        extra = (
+            " (train_extra is there, which has coarse labels only)"
+            if (root / "leftImg8bit/train_extra").is_dir()
+            else ""
+        )
         raise UsageError(
-            f"{root}/leftImg8bit holds no image of train, val or test: Cityscapes is expected as {LAYOUT}; "
+            f"{root}/leftImg8bit holds no image of train, val or test{extra}: Cityscapes is expected as {LAYOUT}; "
             f"get it from {SOURCE}"
         )
     training = parts[0].name  # in the order train, val, test
@@ -79,6 +90,33 @@ def find(root: pathlib.Path) -> RawDataset:
         rejected=tuple(rejected),
         notices=tuple(notices),
     )
+
+
+def _refuse_labels_alone(root: pathlib.Path, split: str) -> None:
+    """Raises UsageError if a split has labels, but no image; the blank ones of test do not count."""
+    if split != "test" and (alone := _files(root / "gtFine" / split, LABEL_END)):
+        raise UsageError(
+            f"{root / 'gtFine' / split} holds {len(alone)} labels, but {root / 'leftImg8bit' / split} no image: unpack "
+            "leftImg8bit_trainvaltest.zip beside it, too"
+        )
+
+
+def _refuse_coarse(root: pathlib.Path) -> None:
+    """Raises UsageError if there are coarse labels where fine ones are due."""
+    if (root / "gtCoarse" / "train").is_dir():
+        raise UsageError(
+            f"{root / 'gtCoarse'} holds Cityscapes' coarse labels, gtFine/train is expected: unpack "
+            "gtFine_trainvaltest.zip beside it (or, for the images alone, use --dataset folder)"
+        )
+
+
+def _refuse_other_labels(folder: pathlib.Path) -> None:
+    """Raises UsageError if a folder of labels holds none that is read, but others."""
+    if there := listing.image_files(folder):
+        raise UsageError(
+            f"{folder} holds {len(there)} files such as {there[0].relative_to(folder)}, but no *{LABEL_END}: these are "
+            "read, not the trainIds or colours made from them; unpack gtFine_trainvaltest.zip again"
+        )
 
 
 def _files(folder: pathlib.Path, end: str) -> list[pathlib.Path]:

@@ -6,7 +6,8 @@ from PIL import Image
 
 from msda_tf.cli import main as cli
 from msda_tf.data_prep.conversion import convert
-from msda_tf.data_prep.readers import gta5
+from msda_tf.data_prep.labels import class_map
+from msda_tf.data_prep.readers import gta5, synthia
 
 
 @pytest.fixture
@@ -40,9 +41,30 @@ def test_page_and_picture(run, tmp_path):
     assert again.reused == 2
 
 
+def test_several_meet_on_a_common_map(run, tmp_path):
+    """What inspect writes, prepare takes: afterwards both have the same classes."""
+    raw_sets.synthia(tmp_path / "raw2", 2)
+    convert.prepare(synthia.find(tmp_path / "raw2", test_frames=1), output=tmp_path / "data", name="synthia")
+    (tmp_path / "few.yaml").write_text(
+        "classes: [{name: road, color: [1, 1, 1]}, {name: sky, color: [2, 2, 2]}, {name: bus, color: [3, 3, 3]}]\n"
+        "map: {road: [road], sky: [sky]}\nignore: rest\n"
+    )
+    raw = class_map.apply(gta5.find(tmp_path / "raw", test_frames=1), tmp_path / "few.yaml")
+    convert.prepare(raw, output=tmp_path / "data", name="few")
+    code, out, error = run("data/synthia", "data/few", "--target", "data/few", "--common", "common.yaml")
+    assert code == 0, error
+    assert "Their lists of classes differ: 3 (few) and 19 (synthia) classes" in out
+    assert "wrote common.yaml: 2 classes. Next: prepare each again with --class-map common.yaml" in out
+    both = [gta5.find(tmp_path / "raw"), synthia.find(tmp_path / "raw2")]
+    assert {class_map.apply(each, tmp_path / "common.yaml").classes.names for each in both} == {("road", "sky")}
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
+        (["data/gta5", "data/gta5", "--split", "test"], 2, "--split has no meaning for several data sets"),
+        (["data/gta5", "--common", "c.yaml"], 2, "--common has no meaning for one data set"),
+        (["data/gta5", "nowhere"], 1, "nowhere/dataset.json does not exist"),
         (["data"], 2, "data holds several data sets: name one of them, as data/gta5"),
         (["nowhere"], 1, "nowhere/dataset.json does not exist"),
         (["data/gta5", "--split", "val"], 2, "has no split 'val': there are train, test"),

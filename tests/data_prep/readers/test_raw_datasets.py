@@ -78,6 +78,58 @@ def test_cityscapes_without_labels(tmp_path):
     assert "stored without labels" in raw.notices[0]
 
 
+def _rename_all(folder, old, new):
+    for path in list(folder.rglob(f"*{old}*")):
+        path.rename(path.with_name(path.name.replace(old, new)))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        # The coarse set, the extra images, trainIds instead of ids, the labels alone.
+        (
+            lambda root: (root / "gtFine").rename(root / "gtCoarse"),
+            "gtCoarse holds Cityscapes' coarse labels",
+        ),
+        (
+            lambda root: [path.rename(path.with_name("train_extra")) for path in root.glob("leftImg8bit/train")],
+            "gtFine/train holds 2 labels, but .*leftImg8bit/train no image: unpack leftImg8bit_trainvaltest.zip",
+        ),
+        (
+            lambda root: _rename_all(root, "_labelIds", "_labelTrainIds"),
+            "gtFine/train holds 2 files such as aachen/.*_labelTrainIds.png, but no .*_gtFine_labelIds.png: these",
+        ),
+    ],
+)
+def test_nearly_cityscapes(tmp_path, spoil, said):
+    raw_sets.cityscapes(tmp_path / "raw", {"train": 2})
+    spoil(tmp_path / "raw")
+    with pytest.raises(UsageError, match=said) as caught:
+        cityscapes.find(tmp_path / "raw")
+    assert "\n" not in str(caught.value)
+
+
+def test_cityscapes_extra_images_alone(tmp_path):
+    raw_sets.cityscapes(tmp_path / "raw", {"train_extra": 1})
+    with pytest.raises(
+        UsageError, match="no image of train, val or test .train_extra is there, which has coarse labels"
+    ):
+        cityscapes.find(tmp_path / "raw")
+
+
+def test_cityscapes_other_files_beside_the_ids_are_left_alone(tmp_path):
+    """As after csCreateTrainIdLabelImgs, and with the coarse set unpacked beside."""
+    made = raw_sets.cityscapes(tmp_path / "raw", {"train": 2, "val": 1})
+    for path in list((tmp_path / "raw/gtFine").rglob("*_labelIds.png")):
+        Image.fromarray(np.zeros((65, 129), np.uint8)).save(str(path).replace("_labelIds", "_labelTrainIds"))
+        path.with_name("gtFine_polygons.json").write_text("{}")
+    (tmp_path / "raw/gtCoarse/train/aachen").mkdir(parents=True)
+    raw = cityscapes.find(tmp_path / "raw")
+    assert (raw.notices, raw.rejected) == ((), ())
+    for frame in raw.frames:
+        np.testing.assert_array_equal(raw.labels.decode(frame.label.read_bytes()), made[frame.name][1])
+
+
 def test_folder(tmp_path):
     for name in ("b.png", "a/2.jpg", "a/10.JPEG", "a/._2.jpg", "notes.txt"):
         (tmp_path / "raw" / name).parent.mkdir(parents=True, exist_ok=True)
