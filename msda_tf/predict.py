@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from msda_tf.errors import UsageError
 from msda_tf.evaluation import pictures
-from msda_tf.image_files.headers import MAX_PIXELS
 from msda_tf.inference.members import Inference
 from msda_tf.inference.stream import stream
 from msda_tf.prediction import images, results, submission, video
@@ -23,7 +22,7 @@ class Prediction:
     Attributes:
       done: number of images whose results were written.
       skipped: number of images whose results were there.
-      failed: one message for each image that could not be segmented, and for each folder that could not be looked at.
+      failed: one message for each image that could not be segmented.
       notes: what whoever sees the results must know of the weights.
     """
 
@@ -45,26 +44,25 @@ def predict(
     merge: str | None = None,
     select: str | None = None,
     branches: Sequence[str] | None = None,
-    max_pixels: int = MAX_PIXELS,
     on_progress: Callable[[int, int], None] = lambda done, count: None,
 ) -> Prediction:
     """Segments an image, all images of a folder and its sub-folders, or a video.
 
     For the image `a/frame.png` it writes `labels/a/frame.png`, `colors/a/frame.png` and so on (see
-    `images.result_names`). An image that cannot be read does not stop the others. For videos see `msda_tf.video`.
+    `images.result_names`). An image that cannot be read does not stop the others. For videos see
+    `msda_tf.prediction.video`.
 
     Args:
       directories: run directories, merged.
       source: a PNG, JPEG or video file, or a folder of images.
       output: the folder to write to; what is there of an earlier run is replaced.
       kinds: which of `results.KINDS`.
-      for_submission: write labelIds for Cityscapes' benchmark server instead (see `msda_tf.submission`).
+      for_submission: write labelIds for Cityscapes' benchmark server instead (see `msda_tf.prediction.submission`).
       resume: leave images alone whose results are there.
       flip: average over the image and its mirror image.
-      merge: one of `msda_tf.evaluation.merge.RULES`; the runs' own by default.
+      merge: one of `msda_tf.inference.merge.RULES`; the runs' own by default.
       select: "last" or "best" checkpoint; each run's own choice by default.
       branches: shown names of the branches to merge; all that were adapted by default.
-      max_pixels: larger images are refused before they are decoded; their headers tell.
       on_progress: called with (images done, number of images, or 0 if it is not known).
 
     Raises:
@@ -75,7 +73,7 @@ def predict(
     is_video = source.suffix.lower() in video.ENDINGS and source.is_file()
     if is_video and (for_submission or resume):
         raise UsageError(f"{source} is a video, which has neither a submission nor anything to resume: leave that out")
-    found, problems = ([], []) if is_video else images.find(source)
+    found = [] if is_video else images.find(source)
     images.check_output(source, output)
     if for_submission:
         paths = {image: {results.LABEL_IDS: output / name} for image, name in submission.names(found).items()}
@@ -105,13 +103,12 @@ def predict(
 
     failed = stream(
         todo,
-        read=lambda image: tf.constant(images.read(root / image, max_pixels=max_pixels)[1]),
+        read=lambda image: images.read(root / image),
         segment=segment,
         write=write,
         on_progress=lambda done: on_progress(done, len(todo)),
     )
-    unseen = [f"{problem.path}: {problem.reason}" for problem in problems]
-    return Prediction(len(todo) - len(failed), len(found) - len(todo), (*unseen, *failed), tuple(networks.notes()))
+    return Prediction(len(todo) - len(failed), len(found) - len(todo), tuple(failed), tuple(networks.notes()))
 
 
 def segment_function(inference: Inference, *, confidence: bool = False, size: tuple[int, int] | None = None):

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from msda_tf.image_files.headers import MAX_PIXELS, Header
+from msda_tf.image_files import headers
+from msda_tf.image_files.headers import Header
 
-from ..readers.frames import LabelReader, read_header
+from ..readers.frames import LabelReader
 from .label_images import UnknownLabels
 
 
@@ -23,17 +24,17 @@ class HintedLabels:
     reader: LabelReader
     hint: str
 
-    def read_header(self, path: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> Header:
+    def read_header(self, path: pathlib.Path) -> Header:
         """As the other reader's."""
-        return read_header(self.reader, path, max_pixels=max_pixels)
+        return getattr(self.reader, "read_header", headers.read)(path)
 
     def check(self, header: Header) -> None:
         """As the other reader's."""
         self.reader.check(header)
 
-    def decode(self, data: bytes, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    def decode(self, data: bytes) -> np.ndarray:
         """As the other reader's."""
         try:
-            return self.reader.decode(data, max_pixels=max_pixels)
+            return self.reader.decode(data)
         except UnknownLabels as error:
             raise UnknownLabels(f"{error} ({self.hint})") from None

@@ -18,9 +18,8 @@ def find(root: pathlib.Path) -> RawDataset:
       UsageError: there is none.
     """
     listing.require_folder(root, LAYOUT, "your own camera")
-    images, unread = listing.image_files(root, root=root)
-    frames, rejected = listing.unlabelled(images, root=root)
-    if not frames and not unread:
+    frames, rejected = listing.unlabelled(listing.image_files(root), root=root)
+    if not frames:
         raise UsageError(f"{root} holds no image: expected {LAYOUT}")
     return RawDataset(
         kind="folder",
@@ -31,6 +30,6 @@ def find(root: pathlib.Path) -> RawDataset:
         splits={"train": ("train",)},
         training_split="train",
         evaluation_split=None,
-        rejected=(*unread, *rejected),
+        rejected=tuple(rejected),
         notices=("the images have no labels: the data set can be a target to train for, but not be evaluated on",),
     )
