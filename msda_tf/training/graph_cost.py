@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 _CONVOLUTION_GRADIENTS = ("Conv2DBackpropInput", "Conv2DBackpropFilter")
+_DEPTHWISE = "DepthwiseConv2dNative"
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 
 _VIEWS = ("Identity", "IdentityN", "Reshape", "StopGradient", "ExpandDims", "Squeeze", "PreventGradient", "Snapshot")
@@ -31,9 +32,15 @@ def flops(graph: tf.Graph) -> int:
         elif operation.type in _CONVOLUTION_GRADIENTS:
             kernel = (operation.outputs[0] if operation.type.endswith("Filter") else operation.inputs[1]).shape
             total += 2 * _elements(operation.inputs[2]) * math.prod(kernel[:3])
-        elif operation.type == "MatMul":
-            left, transposed = operation.inputs[0].shape, operation.get_attr("transpose_a")
-            total += 2 * _elements(operation.outputs[0]) * left[0 if transposed else 1]
+        elif operation.type.startswith(_DEPTHWISE):
+            # Of a gradient, the kernel is an input or the result, and the map that every product belongs to an input.
+            kernel = (operation.outputs[0] if operation.type.endswith("Filter") else operation.inputs[1]).shape
+            outputs = operation.outputs[0] if operation.type == _DEPTHWISE else operation.inputs[2]
+            total += 2 * _elements(outputs) * math.prod(kernel[:2])
+        elif operation.type in ("MatMul", "BatchMatMulV2"):
+            transposed = operation.get_attr("transpose_a" if operation.type == "MatMul" else "adj_x")
+            inner = operation.inputs[0].shape[-2 if transposed else -1]
+            total += 2 * _elements(operation.outputs[0]) * (inner or 1)
         else:
             total += sum(flops(called) for called in _called(operation))
     return total

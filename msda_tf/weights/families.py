@@ -10,7 +10,10 @@ A further family is a folder or file beside this one, and a line here. Its modul
 
 import importlib
 
-FAMILIES: dict[str, str] = {"resnet": "msda_tf.weights.resnet.files"}
+FAMILIES: dict[str, str] = {
+    "resnet": "msda_tf.weights.resnet.files",
+    "efficientnet-lite": "msda_tf.weights.efficientnet.files",
+}
 
 
 def of(backbone):

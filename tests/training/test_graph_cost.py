@@ -54,6 +54,31 @@ def test_flops_of_matrix_products_by_hand(transpose_a, transpose_b):
     assert graph_cost.flops(built) == 2 * 4 * 5 * 6
 
 
+def test_flops_of_products_of_many_matrices_by_hand():
+    """Attention: the queries of each image and head times its keys, and their gradients."""
+
+    def step(q, k):
+        with tf.GradientTape() as tape:
+            tape.watch([q, k])
+            y = tf.matmul(q, k, transpose_b=True)
+        return y, tape.gradient(y, [q, k])
+
+    built = graph(step, tf.TensorSpec([2, 3, 5, 7]), tf.TensorSpec([2, 3, 11, 7]))
+    assert graph_cost.flops(built) == 3 * 2 * (2 * 3) * (5 * 7 * 11)
+
+
+@pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 2)])
+def test_flops_of_a_depthwise_convolution_by_hand(stride, dilation):
+    def step(x, kernel):
+        with tf.GradientTape() as tape:
+            tape.watch([x, kernel])
+            y = tf.nn.depthwise_conv2d(x, kernel, [1, stride, stride, 1], "SAME", dilations=[dilation, dilation])
+        return y, tape.gradient(y, [x, kernel])
+
+    built = graph(step, tf.TensorSpec([2, 8, 12, 3]), tf.TensorSpec([3, 3, 3, 1]))
+    assert graph_cost.flops(built) == 3 * 2 * (2 * 8 * 12 // stride**2) * 3 * 3 * 3
+
+
 def test_flops_within_a_compiled_function():
     product = tf.function(lambda a: tf.matmul(a, a), jit_compile=True)
     assert graph_cost.flops(graph(lambda a: product(a) + product(a), tf.TensorSpec([8, 8]))) == 2 * 2 * 8**3

@@ -1,7 +1,6 @@
 """Files that are not what they should be: one line each, and the network stays as it was."""
 
 import io
-import sys
 
 import h5py
 import keras
@@ -87,7 +86,7 @@ def test_python_objects_in_a_torch_file_are_not_run(segmenter, tmp_path):
             return open, (str(trace), "w")
 
     torch.save({"conv1.weight": Evil()}, path)
-    refused(segmenter, path, MsdaError, "holds Python objects beside its tensors")
+    refused(segmenter, path, MsdaError, r"holds Python objects beside its tensors \(\w+.open\)")
     assert not trace.exists()
 
 
@@ -96,13 +95,6 @@ def test_torch_file_without_state_dict(segmenter, tmp_path):
     path = tmp_path / "tensor.pth"
     torch.save([torch.zeros(3)], path)
     refused(segmenter, path, UsageError, "holds no state dict but a list")
-
-
-def test_torch_is_missing(segmenter, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch", None)
-    path = tmp_path / "resnet101.pth"
-    path.write_bytes(b"PK\x03\x04" + bytes(30))
-    refused(segmenter, path, UsageError, r"reading Torch files needs Torch: pip install 'msda-tf\[torch\]'")
 
 
 def test_other_depth(segmenter, tmp_path):

@@ -22,11 +22,17 @@ class Entry:
 
 
 _ATROUS_RESNET = "msda_tf.models.backbones.atrous_resnet"
+_LITE = "msda_tf.models.backbones.efficientnet_lite"
 
 BACKBONES: dict[str, Entry] = {
     "resnet101": Entry(_ATROUS_RESNET, "DeepLabV2's ResNet-101, the paper's"),
     "resnet50": Entry(_ATROUS_RESNET, "the same with 50 layers"),
     "tiny": Entry(_ATROUS_RESNET, "the same with few and narrow blocks: learns the miniature scenes on a CPU"),
+    "efficientnet-lite0": Entry(_LITE, "small and quick, with ImageNet weights as a package: for a small GPU or a CPU"),
+    "efficientnet-lite1": Entry(_LITE, "the same, a fifth deeper"),
+    "efficientnet-lite2": Entry(_LITE, "the same, deeper and wider"),
+    "efficientnet-lite3": Entry(_LITE, "the same, larger; no package of weights"),
+    "efficientnet-lite4": Entry(_LITE, "the same, largest; no package of weights"),
 }
 
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from msda_tf.models.layers.atrous import AtrousConv2D
 from msda_tf.models.layers.frozen_batch_norm import FrozenBatchNorm
+from msda_tf.models.layers.normalization import normalization, normalize
 from msda_tf.models.layers.recompute import recomputed
 
 
@@ -39,20 +40,6 @@ DEPTHS = {
 STRIDES = (1, 2, 1, 1)
 DILATIONS = (1, 1, 2, 4)
 """Constant within a stage, its first block included; the stride sits on the first 1x1, as in Caffe's ResNet."""
-
-
-def normalization(norm: str, channels: int, name: str) -> keras.layers.Layer:
-    """The layer that follows a convolution.
-
-    Args:
-      norm: "frozen" (BatchNorm as stored in the pretrained weights), "adaptsegnet" (BatchNorm with the statistics of
-        each batch in training), or "group" (GroupNorm, trainable: for networks that start from random weights, which
-        frozen BatchNorm cannot train).
-      channels: of the map.
-    """
-    if norm == "group":
-        return keras.layers.GroupNormalization(groups=max(1, channels // 8), epsilon=1e-5, name=name)
-    return FrozenBatchNorm(update_statistics=norm == "adaptsegnet", name=name)
 
 
 def make(name: str, *, norm: str, recompute: bool) -> "AtrousResNet":
@@ -88,16 +75,12 @@ class Bottleneck(keras.layers.Layer):
             getattr(self, name).build(shape)
 
     def call(self, x, training=False):
-        y = tf.nn.relu(_normalize(self.bn1, self.conv1(x), training))
-        y = tf.nn.relu(_normalize(self.bn2, self.conv2(y), training))
-        y = _normalize(self.bn3, self.conv3(y), training)
+        y = tf.nn.relu(normalize(self.bn1, self.conv1(x), training))
+        y = tf.nn.relu(normalize(self.bn2, self.conv2(y), training))
+        y = normalize(self.bn3, self.conv3(y), training)
         if self.project:
-            x = _normalize(self.downsample_bn, self.downsample_conv(x), training)
+            x = normalize(self.downsample_bn, self.downsample_conv(x), training)
         return tf.nn.relu(x + y)
-
-
-def _normalize(layer, x, training):
-    return layer(x, training=training) if isinstance(layer, FrozenBatchNorm) else layer(x)
 
 
 class AtrousResNet(keras.Model):
@@ -105,7 +88,7 @@ class AtrousResNet(keras.Model):
 
     Args:
       depth: its size.
-      norm: see `normalization`.
+      norm: see `msda_tf.models.layers.normalization`.
       recompute: in training, keep only the blocks' outputs and compute the rest again in the backward pass.
 
     Maps mean-subtracted RGB images `[B, H, W, 3]` (0-255 minus the mean) to the outputs of stages 1 to 4: the last two
@@ -157,7 +140,7 @@ class AtrousResNet(keras.Model):
                 shape = (None, None, None, self.depth.planes[stage] * self.depth.expansion)
 
     def call(self, images, training=False):
-        x = tf.nn.relu(_normalize(self.bn1, self.conv1(images), training))
+        x = tf.nn.relu(normalize(self.bn1, self.conv1(images), training))
         if self.depth.pool:
             # Ceil-mode pooling: one row and column more after than before. Zeros are no maximum after a ReLU.
             x = tf.nn.max_pool2d(tf.pad(x, [[0, 0], [1, 2], [1, 2], [0, 0]]), 3, 2, "VALID")

@@ -3,7 +3,6 @@
 import keras
 import tensorflow as tf
 
-from msda_tf.models.layers.atrous import AtrousConv2D
 from msda_tf.models.layers.recompute import in_second_pass
 
 
@@ -42,11 +41,16 @@ class FrozenBatchNorm(keras.layers.Layer):
         self.moving_mean = weight("moving_mean", "zeros", **shared)
         self.moving_variance = weight("moving_variance", "ones", **shared)
 
-    def fold_into(self, convolution: AtrousConv2D) -> None:
-        """Moves the scale into the kernel of the convolution before, for good: one addition is left, at test only."""
+    def fold_into(self, convolution: keras.layers.Layer) -> None:
+        """Moves the scale into the kernel of the convolution before, for good: one addition is left, at test only.
+
+        Args:
+          convolution: without bias; its kernel is `[K, K, I, C]`, or a depthwise one's `[K, K, C, 1]`.
+        """
         scale = self.gamma / (self.moving_variance + self.epsilon) ** 0.5
         self.beta.assign(self.beta - self.moving_mean * scale)
-        convolution.kernel.assign(convolution.kernel * scale)
+        depthwise = isinstance(convolution, keras.layers.DepthwiseConv2D)
+        convolution.kernel.assign(convolution.kernel * (scale[:, tf.newaxis] if depthwise else scale))
         self.folded = True
 
     def call(self, x, training=False):
