@@ -52,7 +52,8 @@ test-all: lint $(STAMP_ALL)
 	$(BIN)/python -m pytest -rs --no-skips -n $(JOBS) --dist loadfile
 
 docs: $(STAMP_DOCS)
-	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/write_settings.py
+	$(BIN)/python docs/collect_pages.py
 	$(BIN)/mkdocs build --strict --quiet --config-file docs/mkdocs.yml
 
 clean:

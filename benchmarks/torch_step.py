@@ -109,7 +109,7 @@ class TorchStep:
     """One step on `feeds` (for each source, the branches that it trains) and a target.
 
     Args:
-      feeds: as `msda_tf.training.gan_step.GanStep`.
+      feeds: as `msda_tf.methods.adversarial.Adversarial`.
       classes: C.
       device: "cpu" or "cuda".
       bfloat16: autocast of the networks.

@@ -31,7 +31,7 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """Finds the command `name` in the module `msda_tf.cli.name`, under the attribute `command`."""
+    """Finds the command `name` in the module of this package that has its name, under the attribute `command`."""
 
     def list_commands(self, context):
         return list(COMMANDS)

@@ -231,7 +231,7 @@ class _Rate(ProgressColumn):
 
 @contextlib.contextmanager
 def _progress(name: str):
-    """Yields a `msda_tf.data_prep.convert.Progress` that draws one bar per stage."""
+    """Yields a `msda_tf.data_prep.conversion.convert.Progress` that draws one bar per stage."""
     columns = (terminal.text_column(), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
     with Progress(*columns, console=terminal.console(stderr=True)) as bars:
         tasks = {}

@@ -41,7 +41,7 @@ def export(
     Args:
       directories: run directories, merged.
       output: the model's folder (a server's base path).
-      merge: one of `msda_tf.evaluation.merge.RULES`; the runs' own by default.
+      merge: one of `msda_tf.inference.merge.RULES`; the runs' own by default.
       select: "last" or "best" checkpoint; each run's own choice by default.
       branches: shown names of the branches to merge; all that were adapted by default.
       precision: arithmetic of the networks instead of the one they were trained in.

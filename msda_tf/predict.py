@@ -49,17 +49,18 @@ def predict(
     """Segments an image, all images of a folder and its sub-folders, or a video.
 
     For the image `a/frame.png` it writes `labels/a/frame.png`, `colors/a/frame.png` and so on (see
-    `images.result_names`). An image that cannot be read does not stop the others. For videos see `msda_tf.video`.
+    `images.result_names`). An image that cannot be read does not stop the others. For videos see
+    `msda_tf.prediction.video`.
 
     Args:
       directories: run directories, merged.
       source: a PNG, JPEG or video file, or a folder of images.
       output: the folder to write to; what is there of an earlier run is replaced.
       kinds: which of `results.KINDS`.
-      for_submission: write labelIds for Cityscapes' benchmark server instead (see `msda_tf.submission`).
+      for_submission: write labelIds for Cityscapes' benchmark server instead (see `msda_tf.prediction.submission`).
       resume: leave images alone whose results are there.
       flip: average over the image and its mirror image.
-      merge: one of `msda_tf.evaluation.merge.RULES`; the runs' own by default.
+      merge: one of `msda_tf.inference.merge.RULES`; the runs' own by default.
       select: "last" or "best" checkpoint; each run's own choice by default.
       branches: shown names of the branches to merge; all that were adapted by default.
       on_progress: called with (images done, number of images, or 0 if it is not known).

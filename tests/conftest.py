@@ -12,6 +12,8 @@ from msda_tf import config as configuration
 from msda_tf import train
 from msda_tf.stylize import train as stylize_train
 
+pytest.register_assert_rewrite("backbone_contract")  # so that its assertions show their values, as tests' do
+
 # As on the smallest machine that runs the tests, whose two cores several processes (pytest -n 2) share.
 _THREADS = 1 if "PYTEST_XDIST_WORKER" in os.environ else 2
 tf.config.threading.set_intra_op_parallelism_threads(_THREADS)

@@ -12,7 +12,7 @@ def small_resnet(depth, dilated: bool) -> keras.Model:
     """keras.applications' ResNet (same layers, order and names) at another size.
 
     Args:
-      depth: as `msda_tf.models.backbone.Depth`.
+      depth: as `msda_tf.models.backbones.atrous_resnet.Depth`.
       dilated: strides and dilations of this project's network instead of output stride 32.
     """
     strides, dilations = (STRIDES, DILATIONS) if dilated else ((1, 2, 2, 2), (1, 1, 1, 1))

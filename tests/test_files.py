@@ -1,12 +1,11 @@
 """Paths as users write them, and files that are written whole or not at all."""
 
-import contextlib
 import errno
 import os
 import pathlib
-import resource
 
 import pytest
+from full_disk import files_of_at_most
 
 from msda_tf import files
 from msda_tf.errors import MsdaError, UsageError
@@ -46,17 +45,6 @@ def test_paths_mean_what_they_say(monkeypatch):
 def test_every_name_that_linux_allows(tmp_path, name):
     files.write_json(tmp_path / name, {"a": 1})
     assert os.listdir(tmp_path) == [name] and (tmp_path / name).read_text() == '{\n "a": 1\n}\n'
-
-
-@contextlib.contextmanager
-def files_of_at_most(size):
-    """As on a full disk, writing fails in the middle."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_full_disk_names_the_file_and_what_to_do_and_leaves_the_old_one(tmp_path):

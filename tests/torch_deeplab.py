@@ -45,7 +45,7 @@ class DeepLab(nn.Module):
     """Maps images `[B, 3, H, W]` to [feature logits of every branch], [output logits of every branch].
 
     Args:
-      depth: blocks, planes, stem, expansion and pool, as `msda_tf.models.backbone.Depth` names them.
+      depth: blocks, planes, stem, expansion and pool, as `msda_tf.models.backbones.atrous_resnet.Depth` names them.
       classes: of the heads; 0 for no heads.
       branches: pairs of heads; the first is `layer5` and `layer6`, the next `layer5_1` and `layer6_1`, ...
       rates: of the convolutions that a head has.

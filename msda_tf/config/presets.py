@@ -31,7 +31,7 @@ PRESETS: dict[str, dict] = {
         "discriminator_width": 16,
         # With the published networks' lambdas, which are for pretrained features and 50000 steps, the adversary has no
         # say in 1200 steps from random weights; at their learning rate discriminators come to life slowly. See
-        # docs/results.md.
+        # docs/studies/miniature.md.
         "adv_weight_feature": 2e-3,
         "adv_weight_output": 1e-2,
         "discriminator_lr": 1e-3,

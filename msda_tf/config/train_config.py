@@ -148,7 +148,7 @@ def resolve(*, preset: str = "paper", file: str | pathlib.Path | None = None, se
     """Puts a configuration together.
 
     Args:
-      preset: a key of `msda_tf.presets.PRESETS`.
+      preset: a key of `msda_tf.config.presets.PRESETS`.
       file: a YAML file of `key: value` lines.
       settings: values that override both; strings are parsed as YAML (`"[640, 360]"`, `"1e-4"`, `"null"`).
 

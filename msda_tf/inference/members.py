@@ -23,7 +23,7 @@ class Member:
       scale: of the network's input against the image.
       size: fixed (height, width) of the input instead; None to follow `scale`.
       level: "output" or "feature".
-      align_corners: see `msda_tf.models.resize.upsample`.
+      align_corners: see `msda_tf.models.layers.resize.upsample`.
     """
 
     segmenter: MultiSourceSegmenter
@@ -67,7 +67,7 @@ class Inference:
 
     Attributes:
       members: at least one; shown names must differ over all members.
-      rule: how branches are merged (`msda_tf.evaluation.merge.RULES`).
+      rule: how branches are merged (`msda_tf.inference.merge.RULES`).
       merge_at: "image": for each pixel of the image; "map": on the networks' small maps, which are then up-sampled.
       merged: names of the branches that take part in the merge; all if none is given.
       flip: average the logits of the image and of its mirror image (test-time augmentation), for twice the time.

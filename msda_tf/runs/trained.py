@@ -91,7 +91,7 @@ def load(
 
     Args:
       directories: run directories, at least one.
-      merge: one of `msda_tf.evaluation.merge.RULES`; the runs' own by default.
+      merge: one of `msda_tf.inference.merge.RULES`; the runs' own by default.
       select: "last" or "best" checkpoint; each run's own choice by default.
       branches: shown names of the branches to load and merge; all by default.
       only_merged: leave out branches that take no part in the merge.

@@ -111,7 +111,7 @@ FREE += ("corrupt_limit",)
 
 
 def resolve(*, preset: str = "full", file: str | pathlib.Path | None = None, settings: dict | None = None):
-    """Puts a configuration together: see `msda_tf.knobs.resolve`; the presets are `PRESETS`."""
+    """Puts a configuration together: see `msda_tf.config.knobs.resolve`; the presets are `PRESETS`."""
     return knobs.resolve(StylizeConfig, presets=PRESETS, preset=preset, file=file, settings=settings)
 
 

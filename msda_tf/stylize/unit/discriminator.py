@@ -20,7 +20,7 @@ class UnitDiscriminator(keras.layers.Layer):
     Maps images `[B, H, W, 3]` in -1..1 to three maps of answers, one value for each patch, float32
     `[B, H / (16 * s), W / (16 * s), 1]` for s = 1, 2, 4. Least squares: a real image should get 1.
 
-    Source: as `msda_tf.models.unit_autoencoder.UnitEncoder`.
+    Source: as `msda_tf.stylize.unit.autoencoder.UnitEncoder`.
     """
 
     def __init__(self, channels: int = 64, **kwargs):
