@@ -78,10 +78,18 @@ def _read(path: pathlib.Path) -> tuple[bytes, np.ndarray]:
 
 
 def _checked(outputs: dict[str, np.ndarray], pixels: np.ndarray) -> dict[str, np.ndarray]:
-    """The outputs of the one image."""
+    """The outputs of the one image; refuses what cannot be shown over it."""
+    size = pixels.shape[:2]
     labels = outputs.get("label_map")
-    if labels is None or labels.shape != (1, *pixels.shape[:2]) or labels.dtype != np.uint8:
+    if labels is None or labels.shape != (1, *size) or labels.dtype != np.uint8:
         raise MsdaError("the server's answer holds no label map of the image's size: is it an msda-tf model?")
+    colors, confidence = outputs.get("color_map"), outputs.get("confidence")
+    if colors is not None and (colors.shape != (1, *size, 3) or colors.dtype != np.uint8):
+        raise MsdaError("the server's color_map is not of the image's size: is it an msda-tf model?")
+    if confidence is not None and (
+        confidence.shape != (1, *size) or not ((confidence >= 0) & (confidence <= 1.001)).all()
+    ):
+        raise MsdaError("the server's confidence is no probability for each pixel: is it an msda-tf model?")
     return {name: value[0] for name, value in outputs.items()}
 
 

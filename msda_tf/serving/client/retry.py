@@ -28,5 +28,5 @@ def ask(request: Callable[[], Answer], *, retries: int, wait: float = 0.5) -> An
         try:
             return request()
         except Unavailable:
-            time.sleep(min(8.0, wait * 2**attempt))
+            time.sleep(min(8.0, wait * 2 ** min(attempt, 10)))
     return request()
