@@ -120,7 +120,7 @@ def test_an_answer_that_drips_does_not_outlive_the_deadline(image, behave):
         (b'{"outputs": ' + b"[" * 100 + b"]" * 100 + b"}", "no msda-tf model"),
         (b'{"outputs": [' + b"[]," * 2000 + b"[]]}", "no msda-tf model"),
         (b'{"outputs": [' + b"9" * 5000 + b"]}", "no msda-tf model"),
-        (b"<!DOCTYPE html><html><body>Sign in</body></html>", "answers a page in place of a model's JSON"),
+        (b"<!DOCTYPE html><html><body>Sign in</body></html>", "a page of HTML, which no msda-tf model"),
         (b"\xff\xfe\x00", "no msda-tf model"),
         (b"", "no msda-tf model"),
         (b"null", "no msda-tf model"),

@@ -85,7 +85,8 @@ class RestClient:
     def _outputs(self, content: bytes, sizes: list[tuple[int, int]]) -> dict[str, np.ndarray]:
         if content.lstrip()[:1] == b"<":
             raise MsdaError(
-                f"{self.url} answers a page in place of a model's JSON: is it the REST address, or is a proxy between?"
+                f"{self.url} answers a page of HTML, which no msda-tf model does: is it the REST address, or is a "
+                "proxy between?"
             )
         try:
             _check_json(content, sizes)
