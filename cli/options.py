@@ -8,6 +8,7 @@ import click
 from msda_tf import files
 from msda_tf.config import FIELDS
 from msda_tf.errors import UsageError
+from msda_tf.image_files.headers import LARGEST, MAX_PIXELS
 
 MERGE_RULES = FIELDS["merge"].metadata["choices"]
 
@@ -66,3 +67,10 @@ results = click.option("--output", required=True, type=Path(), help="Folder to w
 merge = click.option("--merge", type=click.Choice(MERGE_RULES), help="Rule of Max Merge.  [default: the run's]")
 branches = click.option("--branches", type=Names(), help="Branches to merge, separated by commas.  [default: all]")
 select = click.option("--select", type=click.Choice(["last", "best"]), help="Checkpoint to use.  [default: the run's]")
+max_pixels = click.option(
+    "--max-pixels",
+    type=click.IntRange(1, LARGEST),
+    default=MAX_PIXELS,
+    show_default=True,
+    help="Refuse larger images before they are decoded; panoramas may need more.",
+)

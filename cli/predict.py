@@ -31,6 +31,7 @@ from .terminal import say
 )
 @click.option("--tta", type=click.Choice(["flip"]), help="Average over the image and its mirror image; twice the time.")
 @click.option("--resume", is_flag=True, help="Leave images alone whose results are there.")
+@options.max_pixels
 @options.merge
 @options.branches
 @options.select

@@ -16,6 +16,7 @@ from msda_tf.printable import printable
 
 from . import options as types
 from . import terminal
+from .options import max_pixels
 from .terminal import command_line, say
 
 PAPER = ("gta5", "synthia", "cityscapes")
@@ -66,6 +67,7 @@ READER_OPTIONS = tuple(dict.fromkeys(option for reader in READERS.values() for o
     show_default=True,
     help="Bad frames: list them all and fail, or leave them out.",
 )
+@max_pixels
 @click.option("--workers", type=click.IntRange(1), help="Frames worked on at a time.  [default: all cores]")
 @click.option(
     "--verify", is_flag=True, help="Read a prepared data set back and check all of it; prepare it if it is not."
@@ -185,6 +187,7 @@ def _prepare(found, output: pathlib.Path, name: str, options: dict):
             name=name,
             storage=Storage(options["scale"], options["image_format"], options["jpeg_quality"]),
             on_error=options["on_error"],
+            max_pixels=options["max_pixels"],
             workers=options["workers"],
             force=options["force"],
             progress=progress,

@@ -32,7 +32,8 @@ from .terminal import say
     show_default=True,
     help="How often to ask again while the server is unavailable.",
 )
-def command(url, address, model, source, output, timeout, retries):
+@options.max_pixels
+def command(url, address, model, source, output, timeout, retries, max_pixels):
     """Segment images on a server that runs an exported model.
 
     Writes labels/NAME.png (trainIds), colors/NAME.png and overlays/NAME.png, as predict does.
@@ -56,7 +57,7 @@ def command(url, address, model, source, output, timeout, retries):
 
         client = GrpcClient(address, model=model, timeout=timeout)
     with counting(terminal.console(), "segmenting") as progress:
-        failed = query.query(client, source, output, retries=retries, on_progress=progress)
+        failed = query.query(client, source, output, retries=retries, max_pixels=max_pixels, on_progress=progress)
     for message in failed:
         say(message, err=True)
     if failed:

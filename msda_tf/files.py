@@ -1,12 +1,15 @@
-"""Writing files so that a reader never sees half of one."""
+"""Writing files so that a reader never sees half of one, and reading files of any content without blocking."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import pathlib
 import re
+import stat
 from collections.abc import Iterator
+from typing import BinaryIO
 
 from msda_tf.errors import MsdaError, UsageError, reason
 
@@ -85,3 +88,54 @@ def sha256(path: str | os.PathLike) -> str:
     """Hexadecimal SHA-256 of a file's content."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def open_regular(path: str | os.PathLike) -> BinaryIO:
+    """Opens a file for reading bytes.
+
+    Raises:
+      OSError: it cannot be opened, or is no regular file: a FIFO would block for ever, a device may have no end.
+    """
+    _require_regular(os.stat(path), path)
+    # Should it have become a FIFO meanwhile, opening it does not block.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        _require_regular(os.fstat(descriptor), path)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _require_regular(status: os.stat_result, path: str | os.PathLike) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "Not a regular file, but a pipe, socket or device", str(path))
+
+
+def read_bytes(path: str | os.PathLike, *, at_most: int) -> bytes:
+    """The content of a regular file.
+
+    Raises:
+      OSError: as `open_regular`, or it holds more than `at_most` bytes.
+    """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(size + 1) if size <= at_most else None
+    if data is None or len(data) > at_most:  # longer, or growing
+        raise OSError(errno.E2BIG, f"Longer than {at_most} bytes", str(path))
+    return data
+
+
+def read_json(path: str | os.PathLike, *, at_most: int = 2**26):
+    """The value in a JSON file.
+
+    Raises:
+      OSError: as `read_bytes`.
+      ValueError: it is not JSON, not UTF-8, or nested deeper than anything that this project writes.
+    """
+    try:
+        return json.loads(read_bytes(path, at_most=at_most))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from msda_tf.errors import UsageError
 from msda_tf.evaluation import pictures
+from msda_tf.image_files.headers import MAX_PIXELS
 from msda_tf.inference.members import Inference
 from msda_tf.inference.stream import stream
 from msda_tf.prediction import images, results, submission, video
@@ -22,7 +23,7 @@ class Prediction:
     Attributes:
       done: number of images whose results were written.
       skipped: number of images whose results were there.
-      failed: one message for each image that could not be segmented.
+      failed: one message for each image that could not be segmented, and for each folder that could not be looked at.
       notes: what whoever sees the results must know of the weights.
     """
 
@@ -44,6 +45,7 @@ def predict(
     merge: str | None = None,
     select: str | None = None,
     branches: Sequence[str] | None = None,
+    max_pixels: int = MAX_PIXELS,
     on_progress: Callable[[int, int], None] = lambda done, count: None,
 ) -> Prediction:
     """Segments an image, all images of a folder and its sub-folders, or a video.
@@ -63,6 +65,7 @@ def predict(
       merge: one of `msda_tf.inference.merge.RULES`; the runs' own by default.
       select: "last" or "best" checkpoint; each run's own choice by default.
       branches: shown names of the branches to merge; all that were adapted by default.
+      max_pixels: larger images are refused before they are decoded; their headers tell.
       on_progress: called with (images done, number of images, or 0 if it is not known).
 
     Raises:
@@ -73,7 +76,7 @@ def predict(
     is_video = source.suffix.lower() in video.ENDINGS and source.is_file()
     if is_video and (for_submission or resume):
         raise UsageError(f"{source} is a video, which has neither a submission nor anything to resume: leave that out")
-    found = [] if is_video else images.find(source)
+    found, problems = ([], []) if is_video else images.find(source)
     images.check_output(source, output)
     if for_submission:
         paths = {image: {results.LABEL_IDS: output / name} for image, name in submission.names(found).items()}
@@ -103,12 +106,13 @@ def predict(
 
     failed = stream(
         todo,
-        read=lambda image: images.read(root / image),
+        read=lambda image: tf.constant(images.read(root / image, max_pixels=max_pixels)[1]),
         segment=segment,
         write=write,
         on_progress=lambda done: on_progress(done, len(todo)),
     )
-    return Prediction(len(todo) - len(failed), len(found) - len(todo), tuple(failed), tuple(networks.notes()))
+    unseen = [f"{problem.path}: {problem.reason}" for problem in problems]
+    return Prediction(len(todo) - len(failed), len(found) - len(todo), (*unseen, *failed), tuple(networks.notes()))
 
 
 def segment_function(inference: Inference, *, confidence: bool = False, size: tuple[int, int] | None = None):

@@ -25,6 +25,7 @@ from msda_tf.data.writing.images import Storage
 from msda_tf.data.writing.notes import Rejected
 from msda_tf.data.writing.state import Begun, describe
 from msda_tf.errors import MsdaError
+from msda_tf.image_files.headers import MAX_PIXELS
 
 from ..readers.frames import RawDataset
 from . import scan, shards
@@ -58,6 +59,7 @@ def prepare(
     name: str,
     storage: Storage = Storage(),  # noqa: B008 (frozen)
     on_error: str = "fail",
+    max_pixels: int = MAX_PIXELS,
     workers: int | None = None,
     force: bool = False,
     progress: Progress | None = None,
@@ -70,6 +72,7 @@ def prepare(
     Args:
       on_error: "fail" looks at every frame and then fails if any is bad; "skip" leaves bad frames out. Both list
         them in `output/name/rejected.csv`.
+      max_pixels: larger images and labels are bad; their headers tell.
       workers: number of frames worked on at a time; None: one per CPU core.
       force: throw away what an earlier run wrote.
       progress: told of every frame.
@@ -81,14 +84,25 @@ def prepare(
     directory = output / name
     directory.mkdir(parents=True, exist_ok=True)
     with lock.hold(directory, "msda-tf prepare"):
-        begun = Begun(directory, options_of(raw, storage), root=raw.root, input_digest=lambda: input_digest(raw))
+        begun = Begun(
+            directory,
+            options_of(raw, storage, max_pixels=max_pixels),
+            root=raw.root,
+            input_digest=lambda: input_digest(raw),
+        )
         if force:
             begun.clear()
         if finished := begun.finished():
             return finished_before(finished, directory)
         begun.check_same_options()
         return _convert(
-            raw, begun, storage=storage, on_error=on_error, workers=workers or cores(), report=_Reporter(progress)
+            raw,
+            begun,
+            storage=storage,
+            on_error=on_error,
+            max_pixels=max_pixels,
+            workers=workers or cores(),
+            report=_Reporter(progress),
         )
 
 
@@ -122,11 +136,18 @@ class _Reporter:
 
 
 def _convert(
-    raw: RawDataset, begun: Begun, *, storage: Storage, on_error: str, workers: int, report: _Reporter
+    raw: RawDataset,
+    begun: Begun,
+    *,
+    storage: Storage,
+    on_error: str,
+    max_pixels: int,
+    workers: int,
+    report: _Reporter,
 ) -> Prepared:
     directory = begun.directory
     report.start("checking", len(raw.frames))
-    found = [*raw.rejected, *scan.scan(raw, workers=workers, on_frame=report.advance)]
+    found = [*raw.rejected, *scan.scan(raw, max_pixels=max_pixels, workers=workers, on_frame=report.advance)]
     bad_names = {bad.frame for bad in found}
     _fail_if_bad([bad for bad in found if bad.frame not in raw.known_bad], directory, on_error)
 
@@ -161,6 +182,7 @@ def _convert(
                 directory,
                 raw=raw,
                 storage=storage,
+                max_pixels=max_pixels,
                 allow_bad=lambda name: on_error == "skip" or name in raw.known_bad,
                 cancelled=cancelled,
                 on_frame=report.advance,

@@ -6,20 +6,22 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from msda_tf import files
-from msda_tf.data.writing import images
 from msda_tf.data.writing.notes import Rejected
 from msda_tf.image_files import headers
-from msda_tf.image_files.headers import BadFrame
+from msda_tf.image_files.headers import MAX_PIXELS, BadFrame
 
-from ..readers.frames import Frame, LabelReader, RawDataset
+from ..readers.frames import Frame, LabelReader, RawDataset, read_header
 
 REPORT = "rejected.csv"
 
 
-def scan(raw: RawDataset, *, workers: int, on_frame: Callable[[], None]) -> list[Rejected]:
+def scan(
+    raw: RawDataset, *, max_pixels: int = MAX_PIXELS, workers: int, on_frame: Callable[[], None]
+) -> list[Rejected]:
     """Checks the headers of all files of a data set, and that images and labels agree in size.
 
     Args:
+      max_pixels: most pixels that an image or label may have.
       workers: number of threads.
       on_frame: called after each frame, from any thread.
 
@@ -28,7 +30,7 @@ def scan(raw: RawDataset, *, workers: int, on_frame: Callable[[], None]) -> list
     """
 
     def check(frame: Frame) -> Rejected | None:
-        bad = check_frame(frame, raw.labels)
+        bad = check_frame(frame, raw.labels, max_pixels=max_pixels)
         on_frame()
         return bad
 
@@ -36,16 +38,15 @@ def scan(raw: RawDataset, *, workers: int, on_frame: Callable[[], None]) -> list
         return [bad for bad in pool.map(check, raw.frames) if bad]
 
 
-def check_frame(frame: Frame, reader: LabelReader | None) -> Rejected | None:
+def check_frame(frame: Frame, reader: LabelReader | None, *, max_pixels: int = MAX_PIXELS) -> Rejected | None:
     """What is wrong with a frame as far as its files' headers tell; None if nothing is."""
     blame = frame.image
     try:
-        header = headers.read(frame.image)
-        images.check(header)
+        header = headers.read(frame.image, max_pixels=max_pixels)
         if frame.label is None:
             return None
         blame = frame.label
-        label_header = getattr(reader, "read_header", headers.read)(frame.label)
+        label_header = read_header(reader, frame.label, max_pixels=max_pixels)
         reader.check(label_header)
         if (label_header.height, label_header.width) != (header.height, header.width):
             raise BadFrame(size_mismatch((header.height, header.width), (label_header.height, label_header.width)))

@@ -24,7 +24,7 @@ from . import scan
 
 SHARD_BYTES = 128 * 2**20
 SHARD_FRAMES = 256
-_FORMAT = 3  # part of every fingerprint: raise it when the same frames would give other bytes
+_FORMAT = 4  # part of every fingerprint: raise it when the same frames would give other bytes
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ def write(
     *,
     raw: RawDataset,
     storage: Storage,
+    max_pixels: int,
     allow_bad: Callable[[str], bool],
     cancelled: threading.Event,
     on_frame: Callable[[], None],
@@ -93,6 +94,7 @@ def write(
     """Converts the frames of a shard and writes it.
 
     Args:
+      max_pixels: larger images and labels are bad.
       allow_bad: whether the shard may be written without the frame of this name if that is bad.
       cancelled: set from elsewhere to stop.
       on_frame: called after each frame.
@@ -109,7 +111,7 @@ def write(
             if cancelled.is_set():
                 raise Cancelled
             try:
-                stored, label = _convert(frame, raw, storage)
+                stored, label = _convert(frame, raw, storage, max_pixels)
             except _Blamed as error:
                 rejected.append(Rejected(frame.name, str(error.file), error.reason))
                 on_frame()
@@ -146,17 +148,20 @@ class _Blamed(Exception):
         self.file, self.reason = file, reason
 
 
-def _convert(frame: Frame, raw: RawDataset, storage: Storage) -> tuple[images.StoredImage, np.ndarray | None]:
+def _convert(
+    frame: Frame, raw: RawDataset, storage: Storage, max_pixels: int
+) -> tuple[images.StoredImage, np.ndarray | None]:
     """The image to store, and its trainIds, uint8 `[H, W]`, at the same size. Raises _Blamed."""
     blame = frame.image
     try:
-        data = headers.read_file(frame.image)
+        data = headers.read_file(frame.image, max_pixels=max_pixels)
         header = headers.parse(data)
-        stored = images.store(data, storage)
+        stored = images.store(data, storage, max_pixels=max_pixels)
         if frame.label is None:
             return stored, None
         blame = frame.label
-        label = raw.labels.decode(headers.read_file(frame.label))
+        label_data = headers.read_file(frame.label, max_pixels=max_pixels)
+        label = raw.labels.decode(label_data, max_pixels=max_pixels)
         if label.shape != (header.height, header.width):
             raise BadFrame(scan.size_mismatch((header.height, header.width), label.shape))
     except BadFrame as error:

@@ -12,10 +12,11 @@ from msda_tf.data import class_counts, records, tfrecord
 from msda_tf.data.manifest import Manifest, Shard
 from msda_tf.data.writing import images, label_maps
 from msda_tf.errors import MsdaError
+from msda_tf.image_files import headers
+from msda_tf.image_files.decode import samples
 from msda_tf.image_files.headers import BadFrame
 from msda_tf.labels import IGNORE
 
-from ..labels import label_images
 from .convert import Progress, cores
 
 
@@ -85,7 +86,8 @@ def _check_shard(manifest: Manifest, shard: Shard, *, labelled: bool, on_record:
         raise _Damaged("its SHA-256 is not that of dataset.json")
     counted, examples = _Counted(len(manifest.classes)), 0
     for serialized in tfrecord.read(path):
-        _check_record(records.from_example(serialized), counted, labelled=labelled)
+        record = records.from_example(serialized)
+        _check_record(record, counted, labelled=labelled, max_pixels=manifest.max_pixels)
         examples += 1
         on_record()
     if examples != shard.examples:
@@ -93,8 +95,8 @@ def _check_shard(manifest: Manifest, shard: Shard, *, labelled: bool, on_record:
     return counted
 
 
-def _check_record(record: records.Record, counted: _Counted, *, labelled: bool) -> None:
-    image = images.store(record.image, images.Storage())
+def _check_record(record: records.Record, counted: _Counted, *, labelled: bool, max_pixels: int) -> None:
+    image = images.store(record.image, images.Storage(), max_pixels=max_pixels)
     if (image.format, image.height, image.width) != (record.image_format, record.height, record.width):
         raise _Damaged(f"{record.filename} is a {image.format} of {image.width}x{image.height} pixels, unlike its keys")
     counted.rgb_sum += image.rgb_sum
@@ -103,8 +105,8 @@ def _check_record(record: records.Record, counted: _Counted, *, labelled: bool) 
         raise _Damaged(f"{record.filename} has {'no' if labelled else 'a'} label")
     if record.label is None:
         return
-    label = np.asarray(label_images.open_png(record.label))
-    if label.dtype != np.uint8 or label.shape != (record.height, record.width):
+    header, label = headers.parse(record.label), samples(record.label, max_pixels=max_pixels)
+    if (header.bits, header.color) != (8, "grey") or label.shape != (record.height, record.width):
         raise _Damaged(f"the label of {record.filename} is not 8-bit greyscale of the image's size")
     classes = len(counted.class_pixels)
     counts = label_maps.histogram(label)

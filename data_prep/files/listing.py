@@ -1,12 +1,11 @@
 """Listing a raw folder: image files by name, pairs of image and label, and what is missing or double."""
 
-import os
 import pathlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 
 from msda_tf.data.writing.notes import Rejected
 from msda_tf.errors import UsageError
-from msda_tf.image_files.headers import FORMATS
+from msda_tf.image_files import walk
 
 from ..readers.frames import Frame
 
@@ -23,18 +22,17 @@ def require_folder(root: pathlib.Path, layout: str, source: str) -> None:
 
 
 def image_files(
-    folder: pathlib.Path, *, recursive: bool = True, suffixes: Collection[str] = FORMATS
-) -> list[pathlib.Path]:
-    """Files named .png, .jpg or .jpeg (in any case), or by other suffixes, sorted by path; hidden ones are left out.
+    folder: pathlib.Path, *, root: pathlib.Path, recursive: bool = True
+) -> tuple[list[pathlib.Path], list[Rejected]]:
+    """The image files of a folder (`msda_tf.image_files.walk.files`), and what could not be looked at."""
+    found, problems = walk.files(folder, recursive=recursive)
+    return found, as_rejected(problems, root=root)
 
-    Links that lead nowhere are listed, too: they are reported as bad frames later.
-    """
-    found = []
-    for parent, folders, files in os.walk(folder, followlinks=True):  # data sets are often links to another disk
-        found += (pathlib.Path(parent, name) for name in files)
-        if not recursive:
-            folders.clear()
-    return sorted(path for path in found if path.suffix.lower() in suffixes and not path.name.startswith("."))
+
+def as_rejected(problems: Iterable[walk.Problem], *, root: pathlib.Path) -> list[Rejected]:
+    """What could not be looked at, in place of the frames that may be in it."""
+    names = [(problem.path.relative_to(root).as_posix(), problem.reason) for problem in problems]
+    return [Rejected(name, name, reason) for name, reason in dict.fromkeys(names)]
 
 
 def pair(

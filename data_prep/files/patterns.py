@@ -1,11 +1,11 @@
 """Path patterns with wildcards, and paths of labels made from what the wildcards of the image's pattern stand for."""
 
+import os
 import pathlib
 import re
 
+from msda_tf.image_files import walk
 from msda_tf.image_files.headers import FORMATS
-
-from .listing import image_files
 
 _WILDCARD = re.compile(r"\*\*/|\*\*|\*|\?|\[[^\]/]+\]")
 _MEANING = {"**/": "((?:[^/]+/)*)", "**": "(.*)", "*": "([^/]*)", "?": "([^/])"}
@@ -22,6 +22,9 @@ class Pattern:
     Args:
       text: the path.
       suffixes: of the files that are looked at, in lower case; images' by default.
+
+    Raises:
+      re.error: what stands in brackets means nothing.
     """
 
     def __init__(self, text: str, suffixes: tuple[str, ...] = ()):
@@ -33,7 +36,7 @@ class Pattern:
         for wildcard, literal in zip(self.wildcards, self._literals[1:], strict=True):
             meaning = _MEANING.get(wildcard) or f"({wildcard.replace('[!', '[^')})"
             expression += meaning + re.escape(literal)
-        self._expression = re.compile(expression)
+        self._expression = re.compile(expression, re.DOTALL)
 
     def match(self, path: str) -> tuple[str, ...] | None:
         """What each wildcard stands for in this path (with forward slashes); None if the path does not match."""
@@ -45,14 +48,33 @@ class Pattern:
         pairs = zip(stands_for, self._literals[1:], strict=True)
         return self._literals[0] + "".join(text + literal for text, literal in pairs)
 
-    def files(self, root: pathlib.Path) -> list[pathlib.Path]:
-        """Files below `root` that match, sorted; only the folder before the first wildcard is searched."""
-        fixed = self.folder
-        if not (root / fixed).is_dir():
-            return []
-        remaining = self.text.removeprefix(f"{fixed}/")
-        found = image_files(root / fixed, recursive="/" in remaining or "**" in remaining, suffixes=self.suffixes)
-        return [path for path in found if self.match(path.relative_to(root).as_posix()) is not None]
+    def files(self, root: pathlib.Path) -> tuple[list[pathlib.Path], list[walk.Problem]]:
+        """Files below `root` that match, sorted, and what could not be looked at on the way to them."""
+        found, problems = self._below(pathlib.Path(root), self.text.split("/"))
+        matching = (path for path in found if self.match(path.relative_to(root).as_posix()) is not None)
+        return sorted(matching), problems
+
+    def _below(self, folder: pathlib.Path, parts: list[str]) -> tuple[list[pathlib.Path], list[walk.Problem]]:
+        """Files that may match: one folder down for each part, so that links in a circle make no way without end."""
+        part, *deeper = parts
+        if "**" in part:
+            return walk.files(folder, suffixes=self.suffixes)
+        if not _WILDCARD.search(part):
+            path = folder / part
+            if deeper:
+                return self._below(path, deeper) if path.is_dir() else ([], walk.dead([path]))
+            return [path] if os.path.lexists(path) and not path.is_dir() else [], []
+        inside = walk.entries(folder, self.suffixes)
+        if not deeper:
+            return list(inside.files), [problem for problem in inside.problems if problem.path == folder]
+        wanted = Pattern(part)
+        found, problems = [], [each for each in inside.problems if each.path == folder or wanted.match(each.path.name)]
+        for path in (*inside.folders, *inside.links):
+            if wanted.match(path.name):
+                more_found, more_problems = self._below(path, deeper)
+                found += more_found
+                problems += more_problems
+        return found, problems
 
     @property
     def folder(self) -> str:

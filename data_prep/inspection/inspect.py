@@ -3,7 +3,6 @@
 import pathlib
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from msda_tf.data import manifest as manifests
@@ -11,8 +10,8 @@ from msda_tf.data import records
 from msda_tf.data.index import RecordIndex
 from msda_tf.data.manifest import Manifest, Split
 from msda_tf.errors import MsdaError
-
-from ..labels import label_images
+from msda_tf.image_files import decode
+from msda_tf.image_files.headers import BadFrame
 
 RARE = 1e-4
 """Share of the labelled pixels below which a class is pointed out."""
@@ -114,17 +113,18 @@ def sample(manifest: Manifest, split: str, count: int) -> list[Sample]:
             continue
         index = RecordIndex(manifest.directory, [shard])
         for position in inside:
-            found.append(_decode(index.read(position), manifest.directory / shard.file))
+            found.append(_decode(index.read(position), manifest.directory / shard.file, manifest.max_pixels))
     return found
 
 
-def _decode(serialized: bytes, path: pathlib.Path) -> Sample:
+def _decode(serialized: bytes, path: pathlib.Path, max_pixels: int) -> Sample:
     try:
         record = records.from_example(serialized)
     except ValueError as error:
         raise MsdaError(f"{path}: {error}: prepare the data set again with --force") from None
-    bgr = cv2.imdecode(np.frombuffer(record.image, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if bgr is None:
-        raise MsdaError(f"{path}: {record.filename} cannot be decoded: prepare the data set again with --force")
-    label = None if record.label is None else np.asarray(label_images.open_png(record.label))
-    return Sample(record.filename, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), label)
+    try:
+        image = decode.decode(record.image, max_pixels=max_pixels)
+        label = None if record.label is None else decode.samples(record.label, max_pixels=max_pixels)
+    except BadFrame as error:
+        raise MsdaError(f"{path}: {record.filename}: {error}: prepare the data set again with --force") from None
+    return Sample(record.filename, image, label)

@@ -8,13 +8,12 @@ import cv2
 import numpy as np
 
 from msda_tf.errors import UsageError
-from msda_tf.image_files import headers
-from msda_tf.image_files.headers import Header
+from msda_tf.image_files.headers import MAX_PIXELS, Header
 from msda_tf.labels import IGNORE, ClassList
 
 from ..files import yaml_lines
 from ..files.yaml_lines import Node
-from ..readers.frames import LabelReader, RawDataset
+from ..readers.frames import LabelReader, RawDataset, read_header
 from . import class_config, named_lists
 from .class_config import ClassRules
 
@@ -31,17 +30,17 @@ class MappedLabels:
     reader: LabelReader
     table: np.ndarray
 
-    def read_header(self, path: pathlib.Path) -> Header:
+    def read_header(self, path: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> Header:
         """As the other reader's."""
-        return getattr(self.reader, "read_header", headers.read)(path)
+        return read_header(self.reader, path, max_pixels=max_pixels)
 
     def check(self, header: Header) -> None:
         """As the other reader's."""
         self.reader.check(header)
 
-    def decode(self, data: bytes) -> np.ndarray:
+    def decode(self, data: bytes, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         """File content -> new trainIds, uint8 `[H, W]`. Raises BadFrame."""
-        return cv2.LUT(self.reader.decode(data), self.table)
+        return cv2.LUT(self.reader.decode(data, max_pixels=max_pixels), self.table)
 
 
 def apply(raw: RawDataset, path: pathlib.Path) -> RawDataset:

@@ -4,10 +4,11 @@ import cv2
 import numpy as np
 
 from msda_tf.image_files import headers
-from msda_tf.image_files.headers import BadFrame, Header
+from msda_tf.image_files.decode import decode
+from msda_tf.image_files.headers import MAX_PIXELS, BadFrame, Header
 from msda_tf.labels import IGNORE
 
-from .label_images import UnknownLabels, open_png
+from .label_images import UnknownLabels
 
 _UNKNOWN = 254
 
@@ -35,10 +36,10 @@ class ColorLabels:
         if header.bits > 8:
             raise BadFrame(f"{header.bits} bits per channel where 8 are due")
 
-    def decode(self, data: bytes) -> np.ndarray:
+    def decode(self, data: bytes, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         """File content -> trainIds, uint8 `[H, W]`. Raises BadFrame."""
         self.check(headers.parse(data))
-        rgba = cv2.cvtColor(np.asarray(open_png(data).convert("RGB")), cv2.COLOR_RGB2BGRA)
+        rgba = cv2.cvtColor(decode(data, max_pixels=max_pixels), cv2.COLOR_RGB2BGRA)
         packed = rgba.view(np.dtype("<u4"))[..., 0] & 0xFFFFFF  # bytes blue, green, red, alpha: 0xAARRGGBB
         train_ids = self._table[packed]
         unknown = np.unique(packed[train_ids == _UNKNOWN])

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from msda_tf.image_files import headers
-from msda_tf.image_files.headers import Header
+from msda_tf.image_files.headers import MAX_PIXELS, Header
 
-from ..readers.frames import LabelReader
+from ..readers.frames import LabelReader, read_header
 from .label_images import UnknownLabels
 
 
@@ -24,17 +23,17 @@ class HintedLabels:
     reader: LabelReader
     hint: str
 
-    def read_header(self, path: pathlib.Path) -> Header:
+    def read_header(self, path: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> Header:
         """As the other reader's."""
-        return getattr(self.reader, "read_header", headers.read)(path)
+        return read_header(self.reader, path, max_pixels=max_pixels)
 
     def check(self, header: Header) -> None:
         """As the other reader's."""
         self.reader.check(header)
 
-    def decode(self, data: bytes) -> np.ndarray:
+    def decode(self, data: bytes, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         """As the other reader's."""
         try:
-            return self.reader.decode(data)
+            return self.reader.decode(data, max_pixels=max_pixels)
         except UnknownLabels as error:
             raise UnknownLabels(f"{error} ({self.hint})") from None

@@ -1,6 +1,5 @@
 """Label files of the raw data sets -> trainIds, and trainIds -> the 8-bit PNG that is stored."""
 
-import io
 from dataclasses import dataclass
 
 import cv2
@@ -9,7 +8,8 @@ from PIL import Image
 
 from msda_tf.data.writing.label_maps import histogram
 from msda_tf.image_files import headers
-from msda_tf.image_files.headers import BadFrame, Header
+from msda_tf.image_files.decode import samples
+from msda_tf.image_files.headers import MAX_PIXELS, BadFrame, Header
 
 
 class UnknownLabels(BadFrame):
@@ -38,6 +38,10 @@ class IdLabels:
         """Raises BadFrame unless the header is that of such an image."""
         if header.format != "png":
             raise BadFrame("a JPEG file where a PNG of class ids is due")
+        if header.color == "grey+alpha":
+            raise BadFrame(
+                "a grey image with an alpha channel where an image of class ids is due: save it without alpha"
+            )
         if header.color not in ("grey", "palette"):
             raise BadFrame(_COLOR)
         if header.color not in self.colors:
@@ -46,11 +50,10 @@ class IdLabels:
             due = " or ".join(map(str, self.bits))
             raise BadFrame(f"{header.bits} bits per pixel where ids of {due} bits are due")
 
-    def decode(self, data: bytes) -> np.ndarray:
+    def decode(self, data: bytes, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         """File content -> trainIds, uint8 `[H, W]`. Raises BadFrame."""
         self.check(headers.parse(data))
-        # Pillow, because TensorFlow and OpenCV turn palette indices into colours.
-        return lookup(np.asarray(open_png(data)), self.table)
+        return lookup(samples(data, max_pixels=max_pixels), self.table)
 
 
 @dataclass(frozen=True)
@@ -67,26 +70,11 @@ class SynthiaLabels:
             raise BadFrame(f"{_COLOR}: use GT/LABELS, not GT/COLOR")
         raise BadFrame(f"{header.bits} bits per pixel, {header.color}, where 16-bit RGB is due")
 
-    def decode(self, data: bytes) -> np.ndarray:
+    def decode(self, data: bytes, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         """File content -> trainIds, uint8 `[H, W]`. Raises BadFrame."""
         self.check(headers.parse(data))
-        headers.check_png(data)
-        # OpenCV, because Pillow silently keeps only the high byte, which is 0 everywhere. It returns BGR.
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-        if pixels is None:
-            raise BadFrame("damaged PNG: cannot be decoded")
-        return lookup(np.ascontiguousarray(pixels[:, :, 2]), self.table)
-
-
-def open_png(data: bytes) -> Image.Image:
-    """Decodes a PNG, without any change of its mode. Raises BadFrame."""
-    headers.check_png(data)
-    try:
-        image = Image.open(io.BytesIO(data), formats=["PNG"])
-        image.load()
-    except (OSError, SyntaxError, ValueError) as error:
-        raise BadFrame(f"damaged PNG: {error}") from None
-    return image
+        red = samples(data, max_pixels=max_pixels)[..., 0]
+        return lookup(np.ascontiguousarray(red), self.table)
 
 
 def lookup(ids: np.ndarray, table: np.ndarray) -> np.ndarray:

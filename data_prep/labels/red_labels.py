@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 
 from msda_tf.image_files import headers
-from msda_tf.image_files.headers import BadFrame, Header
+from msda_tf.image_files.decode import samples
+from msda_tf.image_files.headers import MAX_PIXELS, BadFrame, Header
 
-from .label_images import lookup, open_png
+from .label_images import lookup
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class RedLabels:
         if header.bits != 8:
             raise BadFrame(f"{header.bits} bits per channel where 8 are due")
 
-    def decode(self, data: bytes) -> np.ndarray:
+    def decode(self, data: bytes, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         """File content -> trainIds, uint8 `[H, W]`. Raises BadFrame."""
         self.check(headers.parse(data))
-        pixels = np.asarray(open_png(data))
+        pixels = samples(data, max_pixels=max_pixels)
         return lookup(pixels if pixels.ndim == 2 else cv2.extractChannel(pixels, 0), self.table)

@@ -6,7 +6,9 @@ Labels are read from `*_gtFine_labelIds.png`, so that the data set's own convers
 import pathlib
 
 from msda_tf import labels
+from msda_tf.data.writing.notes import Rejected
 from msda_tf.errors import UsageError
+from msda_tf.image_files import walk
 
 from ..files import listing
 from ..labels.label_images import IdLabels
@@ -32,7 +34,8 @@ def find(root: pathlib.Path) -> RawDataset:
     listing.require_folder(root, LAYOUT, SOURCE)
     parts, rejected, notices = [], [], []
     for split in SPLITS:
-        images = _files(root / "leftImg8bit" / split, IMAGE_END)
+        images, unread = _files(root, root / "leftImg8bit" / split, IMAGE_END)
+        rejected += unread
         label_folder = root / "gtFine" / split
         if not images:
             _refuse_labels_alone(root, split)
@@ -41,8 +44,9 @@ def find(root: pathlib.Path) -> RawDataset:
         if split == "train" and not labelled:
             _refuse_coarse(root)
         if labelled:
-            labels_of_split = _files(label_folder, LABEL_END)
-            if not labels_of_split:
+            labels_of_split, unread = _files(root, label_folder, LABEL_END)
+            rejected += unread
+            if not labels_of_split and not unread:
                 _refuse_other_labels(label_folder)
             frames, bad = listing.pair(
                 images,
@@ -94,7 +98,7 @@ def find(root: pathlib.Path) -> RawDataset:
 
 def _refuse_labels_alone(root: pathlib.Path, split: str) -> None:
     """Raises UsageError if a split has labels, but no image; the blank ones of test do not count."""
-    if split != "test" and (alone := _files(root / "gtFine" / split, LABEL_END)):
+    if split != "test" and (alone := _files(root, root / "gtFine" / split, LABEL_END)[0]):
         raise UsageError(
             f"{root / 'gtFine' / split} holds {len(alone)} labels, but {root / 'leftImg8bit' / split} no image: unpack "
             "leftImg8bit_trainvaltest.zip beside it, too"
@@ -112,12 +116,16 @@ def _refuse_coarse(root: pathlib.Path) -> None:
 
 def _refuse_other_labels(folder: pathlib.Path) -> None:
     """Raises UsageError if a folder of labels holds none that is read, but others."""
-    if there := listing.image_files(folder):
+    if there := listing.image_files(folder, root=folder)[0]:
         raise UsageError(
             f"{folder} holds {len(there)} files such as {there[0].relative_to(folder)}, but no *{LABEL_END}: these are "
             "read, not the trainIds or colours made from them; unpack gtFine_trainvaltest.zip again"
         )
 
 
-def _files(folder: pathlib.Path, end: str) -> list[pathlib.Path]:
-    return [path for path in listing.image_files(folder) if path.name.endswith(end)] if folder.is_dir() else []
+def _files(root: pathlib.Path, folder: pathlib.Path, end: str) -> tuple[list[pathlib.Path], list[Rejected]]:
+    """The files of one kind in a folder, and what could not be looked at."""
+    if not folder.is_dir():
+        return [], listing.as_rejected(walk.dead([folder]), root=root)
+    found, unread = listing.image_files(folder, root=root)
+    return [path for path in found if path.name.endswith(end)], unread

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from msda_tf.data.writing.notes import Rejected
 from msda_tf.errors import UsageError
-from msda_tf.image_files import headers
+from msda_tf.image_files import headers, walk
 
 from ..files import listing
 from ..labels import class_config
@@ -43,16 +43,21 @@ def find(root: pathlib.Path, description: Description, *, kind: str = "custom") 
             search.require_every_pattern()
             search.labelled = bool(search.part.labels)
         elif not search.images:
-            _refuse_labels_alone(search, description)
+            rejected += search.unread
+            if not search.unread:
+                _refuse_labels_alone(search, description)
             notices.append(f"split {search.split} is not there: no image below {root} matches {search.wanted_images}")
             continue
         elif search.part.labels and not search.labels:
-            _refuse_other_labels(search, description)
+            if not search.unread:
+                _refuse_other_labels(search, description)
             notices.append(f"split {search.split} is stored without labels: nothing matches {search.wanted_labels}")
         frames, bad = search.frames()
         found.append((search, frames))
         rejected += bad
     if not found:
+        if rejected:
+            raise UsageError(f"{root / rejected[0].file}: {rejected[0].reason}")
         _refuse(root, description)
     _refuse_shared(found)
     parts, splits = _parts(found)
@@ -84,12 +89,15 @@ class _Search:
 
     Attributes:
       labelled: whether its images are to have labels.
+      unread: what could not be looked at.
     """
 
     def __init__(self, root: pathlib.Path, split: str, part: descriptions.Part):
         self.root, self.split, self.part = root, split, part
-        self.by_pattern = [pattern.files(root) for _, pattern in part.images]
-        self.labels_by_pattern = [pattern.files(root) for _, pattern in part.labels]
+        images, labels = ([pattern.files(root) for _, pattern in patterns] for patterns in (part.images, part.labels))
+        self.by_pattern, self.labels_by_pattern = ([found for found, _ in each] for each in (images, labels))
+        problems = [problem for _, problems in (*images, *labels) for problem in problems]
+        self.unread = listing.as_rejected(problems, root=root)
         self.labelled = self.labels
 
     @property
@@ -115,7 +123,7 @@ class _Search:
     def require_every_pattern(self) -> None:
         """Raises UsageError if one of the images' patterns matches nothing."""
         for (at, pattern), files in zip(self.part.images, self.by_pattern, strict=True):
-            if not files:
+            if not files and not self.unread:
                 raise UsageError(f"{at.file}:{at.line}: {at.key}: no image below {self.root} matches {pattern.text}")
 
     def frames(self) -> tuple[list[tuple[Frame, str]], list[Rejected]]:
@@ -137,7 +145,10 @@ class _Search:
             )
         values = {frame.image: stand_for[frame.image][0] for frame in found}
         by = self.part.split_by
-        return [(frame, tuple(_word(values[frame.image][number]) for number in by)) for frame in found], rejected
+        return [(frame, tuple(_word(values[frame.image][number]) for number in by)) for frame in found], [
+            *self.unread,
+            *rejected,
+        ]
 
     def _label_of(self, values: tuple[str, ...], number: int) -> str:
         return self.part.labels[number][1].fill(values)
@@ -195,7 +206,7 @@ def _refuse(root: pathlib.Path, description: Description) -> None:
 
 def _refuse_mistakes(root: pathlib.Path, description: Description) -> None:
     for mistake in description.not_this:
-        if files := mistake.pattern.files(root):
+        if files := mistake.pattern.files(root)[0]:
             raise UsageError(f"{files[0]} belongs to {mistake.found}, not to {description.name}: {mistake.instead}")
 
 
@@ -213,7 +224,7 @@ def _refuse_other_labels(search: _Search, description: Description) -> None:
     _refuse_mistakes(search.root, description)
     for _, pattern in search.part.labels:
         folder = search.root / pattern.folder
-        there = listing.image_files(folder, suffixes=(".png", ".json")) if pattern.folder and folder.is_dir() else []
+        there = walk.files(folder, suffixes=(".png", ".json"))[0] if pattern.folder and folder.is_dir() else []
         if there:
             raise UsageError(
                 f"{folder} holds {len(there)} files such as {there[0].relative_to(search.root)}, but none matches"

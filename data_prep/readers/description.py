@@ -5,6 +5,7 @@ docs/custom-data.md explains the keys; `data_prep/catalog/` holds the files of p
 
 import dataclasses
 import pathlib
+import re
 from dataclasses import dataclass
 
 from msda_tf.labels import ClassList
@@ -190,7 +191,14 @@ def _read_download(node: Node) -> Download:
 
 def _read_mistake(node: Node) -> Mistake:
     fields = node.fields(required=("path", "found", "instead"))
-    return Mistake(Pattern(fields["path"].text()), fields["found"].text(), fields["instead"].text())
+    return Mistake(_pattern(fields["path"]), fields["found"].text(), fields["instead"].text())
+
+
+def _pattern(at: Node, suffixes: tuple[str, ...] = ()) -> Pattern:
+    try:
+        return Pattern(at.text(), suffixes)
+    except re.error as error:
+        at.fail(f"{at.text()} is no pattern: {error.msg}")
 
 
 def _read_rules(fields: dict[str, Node], encoding: str) -> ClassRules:
@@ -265,7 +273,7 @@ def _read_patterns(node: Node, suffixes: tuple[str, ...] = ()) -> list[tuple[Nod
     nodes = node.value if isinstance(node.value, list) else [node]
     if not nodes:
         node.fail("at least one pattern is needed")
-    patterns = [(at, Pattern(at.text(), suffixes)) for at in nodes]
+    patterns = [(at, _pattern(at, suffixes)) for at in nodes]
     for at, pattern in patterns:
         if pattern.text.startswith("/") or ".." in pattern.text.split("/"):
             at.fail(f"{pattern.text} leads out of the raw folder: paths are relative to --raw")

@@ -18,8 +18,9 @@ def find(root: pathlib.Path) -> RawDataset:
       UsageError: there is none.
     """
     listing.require_folder(root, LAYOUT, "your own camera")
-    frames, rejected = listing.unlabelled(listing.image_files(root), root=root)
-    if not frames:
+    images, unread = listing.image_files(root, root=root)
+    frames, rejected = listing.unlabelled(images, root=root)
+    if not frames and not unread:
         raise UsageError(f"{root} holds no image: expected {LAYOUT}")
     return RawDataset(
         kind="folder",
@@ -30,6 +31,6 @@ def find(root: pathlib.Path) -> RawDataset:
         splits={"train": ("train",)},
         training_split="train",
         evaluation_split=None,
-        rejected=tuple(rejected),
+        rejected=(*unread, *rejected),
         notices=("the images have no labels: the data set can be a target to train for, but not be evaluated on",),
     )

@@ -7,7 +7,8 @@ from typing import Protocol
 import numpy as np
 
 from msda_tf.data.writing.notes import Rejected
-from msda_tf.image_files.headers import Header
+from msda_tf.image_files import headers
+from msda_tf.image_files.headers import MAX_PIXELS, Header
 from msda_tf.labels import ClassList
 
 
@@ -43,14 +44,20 @@ class Part:
 class LabelReader(Protocol):
     """How the label files of one data set become trainIds.
 
-    A reader of files that are no images has `read_header(path) -> Header`, too: the size that a file is for.
+    A reader of files that are no images has `read_header(path, *, max_pixels) -> Header`, too: the size that a file is
+    for.
     """
 
     def check(self, header: Header) -> None:
         """Raises BadFrame if a file of this kind cannot hold the data set's labels."""
 
-    def decode(self, data: bytes) -> np.ndarray:
+    def decode(self, data: bytes, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         """File content -> trainIds, uint8 `[H, W]`, 255 = ignore. Raises BadFrame."""
+
+
+def read_header(reader: LabelReader, path: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> Header:
+    """The size and kind of a label file. Raises BadFrame."""
+    return getattr(reader, "read_header", headers.read)(path, max_pixels=max_pixels)
 
 
 @dataclass(frozen=True)

@@ -31,12 +31,13 @@ def find(root: pathlib.Path, *, test_frames: int = sim_splits.TEST_FRAMES) -> Ra
     for folder in (image_folder, label_folder):
         if not folder.is_dir():
             raise UsageError(f"{folder} does not exist: GTA5 is expected as {LAYOUT}; get it from {SOURCE}")
-    images = listing.image_files(image_folder, recursive=False)
+    images, unread = listing.image_files(image_folder, root=root, recursive=False)
     if not images:
         raise UsageError(f"{image_folder} holds no image: GTA5 is expected as {LAYOUT}; get it from {SOURCE}")
+    label_files, unread_labels = listing.image_files(label_folder, root=root, recursive=False)
     frames, rejected = listing.pair(
         images,
-        listing.image_files(label_folder, recursive=False),
+        label_files,
         root=root,
         key_of_image=lambda path: path.stem,
         key_of_label=lambda path: path.stem,
@@ -53,7 +54,7 @@ def find(root: pathlib.Path, *, test_frames: int = sim_splits.TEST_FRAMES) -> Ra
         training_split="train",
         evaluation_split="test",
         rules={"test_frames": test_frames},
-        rejected=tuple(rejected),
+        rejected=(*unread, *unread_labels, *rejected),
         known_bad=KNOWN_BAD,
         notices=tuple(notices),
     )

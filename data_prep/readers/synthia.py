@@ -14,10 +14,11 @@ from msda_tf import labels
 from msda_tf.data.writing.label_maps import histogram
 from msda_tf.errors import UsageError
 from msda_tf.image_files import headers
+from msda_tf.image_files.decode import samples
 from msda_tf.image_files.headers import BadFrame
 
 from ..files import listing
-from ..labels.label_images import IdLabels, SynthiaLabels, open_png
+from ..labels.label_images import IdLabels, SynthiaLabels
 from . import sim_splits
 from .frames import Frame, LabelReader, RawDataset
 
@@ -47,7 +48,7 @@ def find(root: pathlib.Path, *, lane_marking: str = "ignore", test_frames: int =
             _refuse_release(f"{other} exists")
     if not (root / "RGB").is_dir():
         raise UsageError(f"{root / 'RGB'} does not exist: SYNTHIA is expected as {LAYOUT}; get it from {SOURCE}")
-    images = listing.image_files(root / "RGB", recursive=False)
+    images, unread = listing.image_files(root / "RGB", root=root, recursive=False)
     if not images:
         raise UsageError(f"{root / 'RGB'} holds no image: SYNTHIA is expected as {LAYOUT}; get it from {SOURCE}")
     if not re.fullmatch(r"\d{7}", images[0].stem):
@@ -55,9 +56,10 @@ def find(root: pathlib.Path, *, lane_marking: str = "ignore", test_frames: int =
     label_folder = next((root / name for name in LABEL_FOLDERS if (root / name).is_dir()), None)
     if label_folder is None:
         raise UsageError(f"{root / 'GT/LABELS'} does not exist: SYNTHIA is expected as {LAYOUT}; get it from {SOURCE}")
+    label_files, unread_labels = listing.image_files(label_folder, root=root, recursive=False)
     frames, rejected = listing.pair(
         images,
-        listing.image_files(label_folder, recursive=False),
+        label_files,
         root=root,
         key_of_image=lambda path: path.stem,
         key_of_label=lambda path: path.stem,
@@ -76,7 +78,7 @@ def find(root: pathlib.Path, *, lane_marking: str = "ignore", test_frames: int =
         training_split="train",
         evaluation_split="test",
         rules={"lane_marking": lane_marking, "test_frames": test_frames, "labels": found},
-        rejected=tuple(rejected),
+        rejected=(*unread, *unread_labels, *rejected),
         notices=(*notices, *more),
     )
 
@@ -100,7 +102,7 @@ def _label_reader(folder: pathlib.Path, frames: list[Frame], lane_marking: str) 
             header = headers.read(frame.label)
             if (header.bits, header.color) not in ((8, "grey"), (8, "palette")):
                 continue
-            present.update(np.flatnonzero(histogram(np.asarray(open_png(headers.read_file(frame.label))))).tolist())
+            present.update(np.flatnonzero(histogram(samples(headers.read_file(frame.label)))).tolist())
         except BadFrame:
             continue  # reported with all others when every frame is checked
     if not present:

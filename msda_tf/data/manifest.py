@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 
 from msda_tf import files
 from msda_tf.errors import MsdaError, UsageError
+from msda_tf.image_files import headers
 from msda_tf.labels import ClassList
 
 FILE_NAME = "dataset.json"
@@ -88,6 +89,12 @@ class Manifest:
     options: dict = field(default_factory=dict)
     class_counts: CountsFile | None = None
     directory: pathlib.Path | None = None
+
+    @property
+    def max_pixels(self) -> int:
+        """How many pixels decoders are to take: those of its largest image, if that is beyond the usual limit."""
+        sizes = (size.split("x") for size in self.options.get("sizes", {}))
+        return min(headers.LARGEST, max([headers.MAX_PIXELS, *(int(width) * int(height) for width, height in sizes)]))
 
     def shard_paths(self, split: str) -> list[pathlib.Path]:
         """Paths of a split's shards, in reading order."""

@@ -1,46 +1,65 @@
-"""What a PNG or JPEG file says of itself, read without decoding it, and whether a PNG file is whole.
+"""What a PNG or JPEG file says of itself, read without decoding it.
 
-PNG: chunk layout and colour types are those of the W3C's PNG specification, sections 5 and 11.2.1.
+The header of a PNG is that of the W3C's PNG specification, section 11.2.1.
 """
 
+import functools
 import io
 import pathlib
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from PIL import Image
+from PIL import Image, JpegImagePlugin
 
-PNG_SIGNATURE, JPEG_SIGNATURE = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
-"""What the content of a file begins with."""
+from msda_tf import files
+from msda_tf.image_files import jpeg, png
+from msda_tf.image_files.bad_frame import BadFrame
 
-_PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
-_PNG_COLORS = {0: "grey", 2: "rgb", 3: "palette", 4: "grey+alpha", 6: "rgba"}
-_JPEG_COLORS = {"L": "grey", "RGB": "rgb", "CMYK": "cmyk"}
 FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg"}
 """File name ending (lower case) -> format."""
 
+MAX_PIXELS = 1 << 26
+"""Most pixels of an image where nothing else is asked for: 8192x8192."""
 
-class BadFrame(Exception):
-    """One frame cannot be used; the message is the reason, without the file's name."""
+LARGEST = (1 << 29) - 1
+"""Most pixels that can be asked for: TensorFlow's decoders take no more."""
+
+_LONGEST_SIDE = 1_000_000  # libpng's
+_HEADER_BYTES = 33  # a PNG's signature and first chunk
+_COLORS = {0: "grey", 2: "rgb", 3: "palette", 4: "grey+alpha", 6: "rgba"}
+_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+_JPEG_COLORS = {"L": "grey", "RGB": "rgb", "CMYK": "cmyk"}
+_ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True)
 class Header:
-    """Format ("png", "jpeg"), size in pixels, bits per channel, and colour model of an image file."""
+    """What an image file's header tells.
+
+    Attributes:
+      format: "png" or "jpeg".
+      height, width: pixels, as they are stored.
+      bits: per channel.
+      color: "grey", "rgb", "palette", "grey+alpha", "rgba" or "cmyk".
+      orientation: 1-8 as in EXIF: how a viewer would turn the picture. Nothing here ever does.
+    """
 
     format: str
     height: int
     width: int
     bits: int
     color: str
+    orientation: int = 1
 
 
-def read_file(path: pathlib.Path) -> bytes:
-    """The file's content. Raises BadFrame if it cannot be had."""
+def read_file(path: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> bytes:
+    """The file's content. Raises BadFrame if it cannot be had, or is far too long for so many pixels."""
     try:
-        return path.read_bytes()
+        # 16 bits in four channels, uncompressed; and what cameras put beside an image: previews, sounds, short films.
+        return files.read_bytes(path, at_most=8 * max_pixels + 2**26)
     except OSError as error:
         raise BadFrame(_why_unreadable(path, error)) from None
 
@@ -48,32 +67,80 @@ def read_file(path: pathlib.Path) -> bytes:
 def _why_unreadable(path: pathlib.Path, error: OSError) -> str:
     if path.is_symlink() and not path.exists():
         return f"broken symbolic link to {path.readlink()}"
-    return f"cannot be read: {error.strerror}"
+    return f"cannot be read: {error.strerror or error}"
 
 
 def parse(data: bytes) -> Header:
-    """The header of an image file from its content (of a PNG, the first 26 bytes do). Raises BadFrame."""
+    """The header of an image file from its content. Raises BadFrame."""
     if not data:
         raise BadFrame("empty file (0 bytes)")
-    if data.startswith(PNG_SIGNATURE):
-        if len(data) < 26 or data[12:16] != b"IHDR":
-            raise BadFrame("truncated PNG: no header")
-        width, height, bits, color = struct.unpack(">IIBB", data[16:26])
-        if not (width and height and color in _PNG_COLORS):
-            raise BadFrame("damaged PNG: impossible header")
-        return Header("png", height, width, bits, _PNG_COLORS[color])
-    if data.startswith(JPEG_SIGNATURE):
+    if data.startswith(png.SIGNATURE):
+        return _parse_png(io.BytesIO(data))
+    if data.startswith(jpeg.SIGNATURE):
         return _parse_jpeg(io.BytesIO(data))
     raise BadFrame("neither a PNG nor a JPEG file, whatever its name says")
+
+
+def _parse_png(file: BinaryIO) -> Header:
+    start = file.read(_HEADER_BYTES)
+    if len(start) < _HEADER_BYTES:
+        raise BadFrame("truncated PNG: no header")
+    if start[8:16] != b"\0\0\0\x0dIHDR":
+        raise BadFrame("damaged PNG: it does not begin with its header")
+    width, height, bits, color, *methods, crc = struct.unpack(">IIBBBBBI", start[16:])
+    possible = bits in _DEPTHS.get(color, ()) and methods[:2] == [0, 0] and methods[2] < 2
+    if not (possible and 0 < width <= _LONGEST_SIDE and 0 < height <= _LONGEST_SIDE):
+        raise BadFrame("damaged PNG: impossible header")
+    if zlib.crc32(start[12:29]) != crc:
+        raise BadFrame("damaged PNG: wrong checksum at byte 8")
+    return Header("png", height, width, bits, _COLORS[color], _png_orientation(file))
+
+
+def _png_orientation(file: BinaryIO) -> int:
+    """From the chunk eXIf, if it stands before the pixels, as it mostly does."""
+    for _ in range(100):
+        length, name = struct.unpack(">I4s", file.read(8).ljust(8, b"\0"))
+        if name == b"eXIf" and length < 2**20:
+            return _valid_orientation(functools.partial(_exif, file.read(length)))
+        if name in (b"IDAT", b"\0\0\0\0"):
+            break
+        file.seek(length + 4, io.SEEK_CUR)
+    return 1
+
+
+def _exif(data: bytes) -> Image.Exif:
+    exif = Image.Exif()
+    exif.load(data)
+    return exif
 
 
 def _parse_jpeg(file: BinaryIO) -> Header:
     """Pillow reads only as far as the header goes."""
     try:
-        with Image.open(file, formats=["JPEG"]) as image:
-            return Header("jpeg", image.height, image.width, 8, _JPEG_COLORS.get(image.mode, image.mode))
-    except (OSError, SyntaxError, ValueError) as error:
+        # Not Image.open, which has a limit of its own that all of a process share.
+        image = JpegImagePlugin.JpegImageFile(file)
+    except Exception as error:  # of many kinds, from every corner of a hostile header
         raise BadFrame(f"damaged JPEG: {error}") from None
+    color = _JPEG_COLORS.get(image.mode, image.mode)
+    orientation = _valid_orientation(image.getexif)
+    return Header("jpeg", image.height, image.width, 8, color, orientation)
+
+
+def _valid_orientation(read: Callable[[], Image.Exif]) -> int:
+    try:
+        value = read().get(_ORIENTATION)
+    except Exception:  # a damaged note about a picture is no reason to refuse the picture
+        return 1
+    return value if value in range(1, 9) else 1
+
+
+def check_pixels(header: Header, max_pixels: int) -> None:
+    """Raises BadFrame if the image has more pixels than that."""
+    if header.height * header.width > max_pixels:
+        raise BadFrame(
+            f"{header.width}x{header.height} pixels, more than the {max_pixels} that are allowed: if that is its true "
+            f"size, raise --max-pixels (up to {LARGEST})"
+        )
 
 
 def check_name(path: pathlib.Path, header: Header) -> None:
@@ -82,45 +149,36 @@ def check_name(path: pathlib.Path, header: Header) -> None:
         raise BadFrame(f"a {header.format.upper()} file named {path.suffix}")
 
 
-def read(path: pathlib.Path) -> Header:
+def read(path: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> Header:
     """The header of an image file, read from as little of it as that takes; its end is looked at, too.
 
     Raises:
-      BadFrame: it is missing, empty, unreadable, not an image, misnamed, or a PNG that has lost its end.
+      BadFrame: it is missing, empty, unreadable, not an image, misnamed, too large, or has lost its end.
     """
     try:
-        with open(path, "rb") as file:
-            data = file.read(26)
-            if data.startswith(JPEG_SIGNATURE):
-                file.seek(0)
-                header = _parse_jpeg(file)
+        with files.open_regular(path) as file:
+            start = file.read(8)
+            file.seek(0)
+            if start.startswith(png.SIGNATURE):
+                header, ending = _parse_png(file), png.END
+            elif start.startswith(jpeg.SIGNATURE):
+                header, ending = _parse_jpeg(file), jpeg.END
             else:
-                header = parse(data)
-                file.seek(-len(_PNG_END), io.SEEK_END)
-                if file.read() != _PNG_END:  # cut, or there is something behind its end
-                    file.seek(0)
-                    check_png(file.read())
+                return parse(start)  # which says what is wrong
+            check_pixels(header, max_pixels)
+            file.seek(-len(ending), io.SEEK_END)
+            whole = file.read() == ending
     except OSError as error:
         raise BadFrame(_why_unreadable(path, error)) from None
+    if not whole:  # cut, or there is something behind its end
+        check_whole(read_file(path, max_pixels=max_pixels))
     check_name(path, header)
     return header
 
 
-def check_png(data: bytes) -> None:
-    """Raises BadFrame unless the content is a chain of PNG chunks up to the closing one, undamaged.
-
-    Chunks that decoders may skip (a small first letter: texts, times) are not looked into, as decoders do not either.
-    """
-    position = len(PNG_SIGNATURE)
-    while position + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, position)
-        end = position + 12 + length
-        if end > len(data):
-            break
-        needed = data[position + 4 : position + 5].isupper()
-        if needed and zlib.crc32(data[position + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
-            raise BadFrame(f"damaged PNG: wrong checksum at byte {position}")
-        if data[position + 4 : position + 8] == b"IEND":
-            return
-        position = end
-    raise BadFrame("truncated PNG: its end is missing")
+def check_whole(data: bytes) -> None:
+    """Raises BadFrame unless the content of a PNG or JPEG file is whole, as far as its parts' lengths tell."""
+    if data.startswith(png.SIGNATURE):
+        png.essential(data)
+    else:
+        jpeg.check(data)

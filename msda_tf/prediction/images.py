@@ -2,34 +2,33 @@
 
 import collections
 import pathlib
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from msda_tf.errors import MsdaError, UsageError
-from msda_tf.image_files.headers import JPEG_SIGNATURE, PNG_SIGNATURE
-
-if TYPE_CHECKING:
-    import tensorflow as tf
-
-ENDINGS = (".png", ".jpg", ".jpeg")
+from msda_tf.image_files import decode, headers, walk
+from msda_tf.image_files.headers import BadFrame
 
 
-def find(source: pathlib.Path) -> list[pathlib.PurePath]:
+def find(source: pathlib.Path) -> tuple[list[pathlib.PurePath], list[walk.Problem]]:
     """The PNG and JPEG files below a folder, relative to it and sorted; or the one file itself, relative to its folder.
 
-    Hidden files and folders are left out.
+    Which files those are says `msda_tf.image_files.walk.files`; what could not be looked at is the second value.
 
     Raises:
       UsageError: there is none.
     """
+    source = pathlib.Path(source)
     if source.is_file():
-        return [pathlib.PurePath(source.name)]
+        return [pathlib.PurePath(source.name)], []
     if not source.is_dir():
-        raise UsageError(f"{source} does not exist: name an image (PNG or JPEG), or a folder of images, with --input")
-    found = (path.relative_to(source) for path in source.rglob("*") if path.suffix.lower() in ENDINGS)
-    images = sorted(path for path in found if not any(part.startswith(".") for part in path.parts))
-    if not images:
-        raise UsageError(f"{source} holds no image: expected {', '.join(ENDINGS)} files, in sub-folders or not")
-    return images
+        problem = "is neither a file nor a folder" if source.exists() else "does not exist"
+        raise UsageError(f"{source} {problem}: name an image (PNG or JPEG), or a folder of images, with --input")
+    found, problems = walk.files(source)
+    if not found and not problems:
+        endings = ", ".join(headers.FORMATS)
+        raise UsageError(f"{source} holds no image: expected {endings} files, in sub-folders or not")
+    return [path.relative_to(source) for path in found], problems
 
 
 def check_output(source: pathlib.Path, output: pathlib.Path) -> None:
@@ -60,31 +59,17 @@ def result_names(images: list[pathlib.PurePath]) -> dict[pathlib.PurePath, pathl
         names |= longer
 
 
-def read(path: pathlib.Path) -> "tf.Tensor":
-    """Decodes an image file.
-
-    Grey images get three equal channels, an alpha channel is dropped, 16-bit images keep their upper 8 bits, and a
-    rotation in EXIF data is not applied, for label maps fit the pixels as they are stored.
+def read(path: pathlib.Path, *, max_pixels: int = headers.MAX_PIXELS) -> tuple[bytes, np.ndarray]:
+    """An image file's content and its pixels.
 
     Returns:
-      uint8 `[H, W, 3]` RGB.
+      the file, and uint8 `[H, W, 3]` RGB as `msda_tf.image_files.decode` gives it.
 
     Raises:
-      MsdaError: it cannot be read, is no PNG or JPEG, or is damaged.
+      MsdaError: it cannot be read, is no PNG or JPEG, is damaged, or has more than `max_pixels` pixels.
     """
-    import tensorflow as tf  # A server's client needs no more of this module than the names.
-
-    from msda_tf.data.transforms import decode_image
-
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise MsdaError(f"{path} cannot be read: {error.strerror}") from None
-    if not data:
-        raise MsdaError(f"{path} is empty (0 bytes)")
-    if not data.startswith((PNG_SIGNATURE, JPEG_SIGNATURE)):
-        raise MsdaError(f"{path} is no image: expected the content of a PNG or JPEG file")
-    try:
-        return decode_image(tf.constant(data))
-    except tf.errors.InvalidArgumentError:
-        raise MsdaError(f"{path} is a damaged or truncated image: copy it again") from None
+        data = headers.read_file(path, max_pixels=max_pixels)
+        return data, decode.decode(data, max_pixels=max_pixels)
+    except BadFrame as error:
+        raise MsdaError(f"{path}: {error}") from None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from msda_tf.data.transforms import decode_image
-from msda_tf.image_files.headers import JPEG_SIGNATURE, PNG_SIGNATURE
+from msda_tf.image_files import jpeg, png
 from msda_tf.inference.members import Inference
 from msda_tf.labels import ClassList
 from msda_tf.serving import compress
@@ -141,19 +141,31 @@ def stored_size(data: tf.Tensor) -> tf.Tensor:
     """(height, width) int32 `[2]` in the header of a PNG or JPEG file, string `[]`, without decoding it.
 
     Raises:
-      tf.errors.InvalidArgumentError: it is neither.
+      tf.errors.InvalidArgumentError: it is neither, or made so that decoding it takes more than its size tells.
     """
-    is_png = tf.strings.substr(data, 0, len(PNG_SIGNATURE)) == tf.constant(PNG_SIGNATURE)
-    is_jpeg = tf.strings.substr(data, 0, len(JPEG_SIGNATURE)) == tf.constant(JPEG_SIGNATURE)
+    is_png = tf.strings.substr(data, 0, len(png.SIGNATURE)) == tf.constant(png.SIGNATURE)
+    is_jpeg = tf.strings.substr(data, 0, len(jpeg.SIGNATURE)) == tf.constant(jpeg.SIGNATURE)
     known = tf.Assert(is_png | is_jpeg, ["image_bytes must be the content of PNG or JPEG files, base64 in JSON"])
-
-    def png():
-        # The first chunk, IHDR, begins with width and height (PNG specification, section 11.2.1).
-        header = tf.strings.substr(data, 0, 24)
-        whole = tf.Assert(tf.strings.length(header) == 24, ["a PNG file ends before its header does"])
-        with tf.control_dependencies([whole]):
-            numbers = tf.io.decode_raw(tf.strings.substr(header, 16, 8), tf.int32, little_endian=False)
-        return tf.reverse(tf.ensure_shape(numbers, [2]), [0])
-
     with tf.control_dependencies([known]):
-        return tf.cond(is_png, png, lambda: tf.io.extract_jpeg_shape(data)[:2])
+        return tf.cond(is_png, lambda: _png_size(data), lambda: _jpeg_size(data))
+
+
+def _png_size(data):
+    # The first chunk, IHDR, begins with width and height (PNG specification, section 11.2.1). A file with another one
+    # before it would be decoded to the size of the true header.
+    header = tf.strings.substr(data, 0, 24)
+    whole = tf.Assert(tf.strings.length(header) == 24, ["a PNG file ends before its header does"])
+    with tf.control_dependencies([whole]):
+        is_first = tf.strings.substr(header, 8, 8) == tf.constant(b"\0\0\0\x0dIHDR")
+    with tf.control_dependencies([tf.Assert(is_first, ["a PNG file does not begin with its header"])]):
+        numbers = tf.io.decode_raw(tf.strings.substr(header, 16, 8), tf.int32, little_endian=False)
+    return tf.reverse(tf.ensure_shape(numbers, [2]), [0])
+
+
+def _jpeg_size(data):
+    values = tf.io.decode_raw(data, tf.uint8)
+    scans = tf.math.count_nonzero((values[:-1] == 0xFF) & (values[1:] == jpeg.START_OF_SCAN))
+    # Each goes over all pixels again, and one of some bytes is enough for that.
+    few = tf.Assert(scans <= jpeg.MOST_SCANS, [f"a JPEG file may have {jpeg.MOST_SCANS} scans, not", scans])
+    with tf.control_dependencies([few]):
+        return tf.io.extract_jpeg_shape(data)[:2]

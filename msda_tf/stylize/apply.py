@@ -23,6 +23,7 @@ from msda_tf.data.writing.images import Storage
 from msda_tf.data.writing.shard_file import ShardFile
 from msda_tf.data.writing.state import Begun, describe
 from msda_tf.errors import MsdaError, UsageError
+from msda_tf.image_files import decode
 from msda_tf.image_files.headers import BadFrame
 from msda_tf.stylize.run import StylizeRun
 from msda_tf.stylize.task import build_unit
@@ -137,7 +138,10 @@ def _write(source: Manifest, begun: Begun, translator: Translator, storage: Stor
 
     for file in todo:
         if file not in results:
-            results[file] = _write_shard(source.directory / file, begun.directory, translator, storage, advance)
+            path = source.directory / file
+            results[file] = _write_shard(
+                path, begun.directory, translator, storage, advance, max_pixels=source.max_pixels
+            )
             notes.write_note(begun.directory, results[file], prints[file])
     manifest = _manifest(source, begun, results)
     if source.class_counts:  # the labels are the same, image by image
@@ -151,14 +155,14 @@ def _fingerprint(shard: Shard, options: dict) -> str:
     return hashlib.sha256(json.dumps([options, dataclasses.asdict(shard)]).encode()).hexdigest()
 
 
-def _write_shard(path, directory, translator, storage, on_image) -> notes.Result:
+def _write_shard(path, directory, translator, storage, on_image, *, max_pixels) -> notes.Result:
     """Translates one shard; it appears when it is whole."""
     with files.replacing(directory / path.name) as temporary, open(temporary, "wb") as file:
         written = ShardFile(file)
         try:
             for serialized in tfrecord.read(path):
                 record = records.from_example(serialized)
-                translated = translator(images.decode(record.image))
+                translated = translator(decode.decode(record.image, max_pixels=max_pixels))
                 stored = images.encode(translated, storage.image_format or record.image_format, storage)
                 written.add(dataclasses.replace(record, image=stored.data, image_format=stored.format), stored.rgb_sum)
                 on_image()

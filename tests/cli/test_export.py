@@ -11,6 +11,7 @@ import zlib
 
 import cv2
 import fresh_runs
+import image_kinds
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -85,6 +86,9 @@ HOSTILE = {
         files(empty_png(0x80000001, 3)),
     ],
     "before its header does": [files(b"\x89PNG\r\n\x1a\n")],
+    # A chunk that says 64x64 before the header that says 20000x20000.
+    "does not begin with its header": [files(image_kinds.bad_files()["chunk before the header"])],
+    "may have 100 scans": [files(image_kinds.many_scans(500))],
     "Invalid": [
         files(encoded(PICTURE)[:100]),
         files(empty_png(9, 13)),

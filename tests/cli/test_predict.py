@@ -53,8 +53,8 @@ def test_a_folder(trained_run, folder, tmp_path, capsys):
     assert "Segmented 4 images" in printed.out
     errors = [line for line in printed.err.splitlines() if "png" in line or line.startswith("msda-tf")]
     assert errors == [
-        f"{root}/text.png is no image: expected the content of a PNG or JPEG file",
-        f"{root}/town/broken.png is a damaged or truncated image: copy it again",
+        f"{root}/text.png: neither a PNG nor a JPEG file, whatever its name says",
+        f"{root}/town/broken.png: truncated PNG: its end is missing",
         "msda-tf: 2 of 6 images could not be segmented",
     ]
     names = ["a.png", "town/a.jpg.png", "town/a.png.png", "town/deep/b.png"]

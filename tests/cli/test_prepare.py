@@ -209,7 +209,7 @@ def _save(picture):
         ("images/00002.png", _link_nowhere, "broken symbolic link to gone.png"),
         ("images/00002.png", lambda path: Image.new("RGB", (129, 65)).save(path, "JPEG"), "a JPEG file named .png"),
         ("images/00002.png", lambda path: path.write_text("<html>"), "neither a PNG nor a JPEG file"),
-        ("images/00002.png", _save(Image.new("I;16", (129, 65))), "16 bits per channel where 8 are due"),
+        ("labels/00002.png", _save(Image.new("LA", (129, 65))), "a grey image with an alpha channel where"),
         ("labels/00002.png", _save(Image.new("L", (128, 65))), "the image is 129x65, its label 128x65 pixels"),
         ("labels/00002.png", _save(Image.new("RGB", (129, 65))), "a colour image where an image of class ids is due"),
         ("labels/00002.png", _save(Image.new("I;16", (129, 65))), "16 bits per pixel where ids of 8 bits are due"),

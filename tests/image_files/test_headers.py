@@ -1,6 +1,7 @@
 """Headers against Pillow's own writing, and every way a file can be broken."""
 
 import io
+import os
 
 import cv2
 import numpy as np
@@ -35,7 +36,7 @@ def test_png(tmp_path, mode, color, bits):
         picture.putpalette(bytes(768))
     path.write_bytes(_encoded(picture, "PNG"))
     assert headers.read(path) == Header("png", 65, 129, bits, color)
-    headers.check_png(path.read_bytes())
+    headers.check_whole(path.read_bytes())
 
 
 @pytest.mark.parametrize(("mode", "color"), [("RGB", "rgb"), ("L", "grey"), ("CMYK", "cmyk")])
@@ -87,22 +88,22 @@ def test_files_that_cannot_be_opened(tmp_path):
 
 def test_every_flipped_byte_of_a_png_is_noticed():
     tiny = _encoded(Image.fromarray(image(0, 3, 5)), "PNG")
-    headers.check_png(tiny)
+    headers.check_whole(tiny)
     for position in range(8, len(tiny)):
         damaged = bytearray(tiny)
         damaged[position] ^= 0x10
         with pytest.raises(BadFrame, match="damaged PNG|truncated PNG"):
-            headers.check_png(bytes(damaged))
+            headers.check_whole(bytes(damaged))
 
 
 @pytest.mark.parametrize("cut", [1, 11, 12, 13, 200])
 def test_a_cut_png_is_noticed(cut):
     with pytest.raises(BadFrame, match="truncated PNG"):
-        headers.check_png(PNG[:-cut])
+        headers.check_whole(PNG[:-cut])
 
 
 def test_bytes_after_the_end_are_harmless(tmp_path):
-    headers.check_png(PNG + b"trailing bytes of some tool")
+    headers.check_whole(PNG + b"trailing bytes of some tool")
     path = tmp_path / "a.png"
     path.write_bytes(PNG + b"trailing bytes of some tool")
     assert headers.read(path).width == 129
@@ -114,14 +115,35 @@ def test_a_damaged_comment_is_harmless():
     text.add_text("Comment", "drawn by hand")
     content = bytearray(_encoded(Image.fromarray(image(0)), "PNG", pnginfo=text))
     content[content.index(b"hand")] ^= 1
-    headers.check_png(bytes(content))
+    headers.check_whole(bytes(content))
     decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     np.testing.assert_array_equal(decoded[..., ::-1], image(0))
 
 
-def test_of_a_large_jpeg_only_the_beginning_is_read(tmp_path):
+def test_a_jpeg_that_has_lost_its_end_is_noticed(tmp_path):
     path = tmp_path / "a.jpg"
+    for content in (JPEG[:-2], JPEG[:-1], JPEG[: len(JPEG) // 2]):
+        path.write_bytes(content)
+        with pytest.raises(BadFrame, match="truncated JPEG"):
+            headers.read(path)
     path.write_bytes(JPEG + bytes(2**20))
-    with open(path, "rb", buffering=0) as file:
-        assert headers._parse_jpeg(file).width == 129
-        assert file.tell() < 2**18
+    assert headers.read(path).width == 129
+
+
+def test_nothing_but_a_regular_file_is_opened(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to("/dev/zero")
+    for name in ("a.png", "b.png"):
+        for reader in (headers.read, headers.read_file):
+            with pytest.raises(BadFrame, match="Not a regular file"):
+                reader(tmp_path / name)
+
+
+def test_a_file_too_long_for_its_pixels_is_not_read(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(PNG)
+    os.truncate(path, 2**40)  # takes no disk
+    with pytest.raises(BadFrame, match="Longer than 67108872 bytes"):
+        headers.read_file(path, max_pixels=1)
+    with pytest.raises(BadFrame, match="Longer than"):
+        headers.read(path)

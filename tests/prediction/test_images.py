@@ -1,6 +1,7 @@
 """Finding, naming and decoding image files."""
 
 import io
+import os
 import pathlib
 
 import cv2
@@ -25,7 +26,9 @@ def encoded(image, kind="png", **options):
 def read(tmp_path, data):
     path = tmp_path / "picture"
     path.write_bytes(data)
-    return images.read(path).numpy()
+    content, pixels = images.read(path)
+    assert content == data
+    return pixels
 
 
 def test_png_is_read_exactly_and_jpeg_as_pillow_reads_it(tmp_path):
@@ -57,18 +60,18 @@ def test_exif_rotation_is_not_applied(tmp_path):
 @pytest.mark.parametrize(
     "data, reason",
     [
-        (b"", "is empty"),
-        (b"GIF89a...", "is no image"),
-        (b"hello", "is no image"),
-        (encoded(Image.fromarray(RGB))[:200], "damaged or truncated"),
-        (encoded(Image.fromarray(RGB)).replace(PNG_END, b""), "damaged or truncated"),
-        (encoded(Image.fromarray(RGB), "jpeg")[:-40], "damaged or truncated"),
-        (b"\x89PNG\r\n\x1a\n", "damaged or truncated"),
-        (b"\xff\xd8\xff", "damaged or truncated"),
+        (b"", "empty file"),
+        (b"GIF89a...", "neither a PNG nor a JPEG"),
+        (b"hello", "neither a PNG nor a JPEG"),
+        (encoded(Image.fromarray(RGB))[:200], "truncated PNG"),
+        (encoded(Image.fromarray(RGB)).replace(PNG_END, b""), "truncated PNG"),
+        (encoded(Image.fromarray(RGB), "jpeg")[:-40], "truncated JPEG"),
+        (b"\x89PNG\r\n\x1a\n", "truncated PNG"),
+        (b"\xff\xd8\xff", "damaged JPEG"),
     ],
 )
 def test_what_is_no_image_is_named(tmp_path, data, reason):
-    with pytest.raises(MsdaError, match=f"picture .*{reason}"):
+    with pytest.raises(MsdaError, match=f"picture: .*{reason}"):
         read(tmp_path, data)
 
 
@@ -77,13 +80,21 @@ def test_find(tmp_path):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.touch()
-    assert [str(path) for path in images.find(tmp_path)] == ["a/frame.JPG", "b.png", "z.jpeg"]
-    assert images.find(tmp_path / "b.png") == [pathlib.PurePath("b.png")]
+    found, problems = images.find(tmp_path)
+    assert [str(path) for path in found] == ["a/frame.JPG", "b.png", "z.jpeg"]
+    assert not problems
+    assert images.find(tmp_path / "b.png") == ([pathlib.PurePath("b.png")], [])
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="holds no image"):
         images.find(tmp_path / "empty")
     with pytest.raises(UsageError, match="does not exist"):
         images.find(tmp_path / "nothing")
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(UsageError, match="neither a file nor a folder"):
+        images.find(tmp_path / "pipe.png")
+    (tmp_path / "empty/gone").symlink_to(tmp_path / "not mounted")
+    found, problems = images.find(tmp_path / "empty")
+    assert (found, [problem.path.name for problem in problems]) == ([], ["gone"])
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,11 @@ import pytest
 from msda_tf import files
 from msda_tf.data import class_counts, records, tfrecord
 from msda_tf.data import manifest as manifests
-from msda_tf.data.writing import images, notes
+from msda_tf.data.writing import notes
 from msda_tf.data.writing.images import Storage
 from msda_tf.data_prep.conversion.verify import verify
 from msda_tf.errors import MsdaError, UsageError
+from msda_tf.image_files.decode import decode
 from msda_tf.stylize.apply import apply
 
 
@@ -46,8 +47,8 @@ def test_labels_names_and_splits_stay_and_mean_and_provenance_are_its_own(data, 
         ]
         for new, old in zip(ours, theirs, strict=True):
             assert new.image_format == old.image_format == "png"
-            picture = images.decode(new.image)
-            assert not np.array_equal(picture, images.decode(old.image))
+            picture = decode(new.image)
+            assert not np.array_equal(picture, decode(old.image))
             if split == made.training_split:
                 sums += picture.astype(np.float64).mean((0, 1))
         assert made.splits[split].class_pixels == source.splits[split].class_pixels

@@ -1,16 +1,15 @@
 """Segments image files on a server."""
 
-import io
 import pathlib
 from collections.abc import Callable
 from typing import Protocol
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from msda_tf.errors import MsdaError
 from msda_tf.evaluation import pictures
+from msda_tf.image_files.headers import MAX_PIXELS
 from msda_tf.labels import CITYSCAPES_CLASSES
 from msda_tf.prediction import images, results
 from msda_tf.serving.client import retry
@@ -29,6 +28,7 @@ def query(
     output: pathlib.Path,
     *,
     retries: int = 5,
+    max_pixels: int = MAX_PIXELS,
     on_progress: Callable[[int, int], None] = lambda done, count: None,
 ) -> list[str]:
     """Sends an image, or every image of a folder, and writes `labels/`, `colors/`, `overlays/` as `predict` does.
@@ -41,21 +41,28 @@ def query(
       source: PNG or JPEG file, or a folder.
       output: the folder to write to.
       retries: how often to ask again while the server is unavailable.
+      max_pixels: larger images are not sent; their headers tell.
       on_progress: called with (images done, number of images).
 
     Returns:
-      the messages of the images that failed.
+      the messages of the images that failed, and of folders that could not be looked at.
 
     Raises:
       UsageError: there is no image.
       Unavailable: the server did not become available.
     """
-    names = images.result_names(images.find(source))
+    found, problems = images.find(source)
+    names = images.result_names(found)
     root = source.parent if source.is_file() else source
-    failed = []
+    failed = [f"{problem.path}: {problem.reason}" for problem in problems]
     for done, (image, name) in enumerate(names.items(), 1):
         try:
-            data, pixels = _read(root / image)
+            data, pixels = images.read(root / image, max_pixels=max_pixels)
+        except MsdaError as error:
+            failed.append(str(error))
+            on_progress(done, len(names))
+            continue
+        try:
             outputs = retry.ask(lambda data=data: client.predict([data]), retries=retries)
             _write(output, name, pixels, _checked(outputs, pixels))
         except retry.Unavailable:
@@ -64,17 +71,6 @@ def query(
             failed.append(f"{root / image}: {error}")
         on_progress(done, len(names))
     return failed
-
-
-def _read(path: pathlib.Path) -> tuple[bytes, np.ndarray]:
-    """A file's content, and its pixels for the overlay."""
-    try:
-        data = path.read_bytes()
-        return data, np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-    except UnidentifiedImageError:
-        raise MsdaError("no image: expected the content of a PNG or JPEG file") from None
-    except OSError as error:
-        raise MsdaError(f"cannot be read: {error.strerror or error}") from None
 
 
 def _checked(outputs: dict[str, np.ndarray], pixels: np.ndarray) -> dict[str, np.ndarray]:

@@ -2,7 +2,6 @@
 
 import io
 
-import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -95,9 +94,7 @@ SHORT = _encoded(Image.fromarray(image(1)[:32]), "PNG")
     ("content", "said"),
     [
         (PNG[: len(PNG) // 2], "truncated PNG"),
-        (JPEG[: len(JPEG) // 2], "damaged JPEG"),
-        (cv2.imencode(".png", np.zeros((5, 9, 3), np.uint16))[1].tobytes(), "16 bits per channel where 8 are due"),
-        (_encoded(Image.new("CMYK", (9, 5)), "JPEG"), "a CMYK image where RGB is due"),
+        (JPEG[: len(JPEG) // 2], "truncated JPEG"),
         (b"", "empty file"),
     ],
 )

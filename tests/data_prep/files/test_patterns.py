@@ -15,7 +15,7 @@ def test_as_pathlib(tmp_path, text):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     expected = sorted(path for path in tmp_path.glob(text) if path.is_file() and path.suffix in (".png", ".jpg"))
-    assert Pattern(text).files(tmp_path) == expected
+    assert Pattern(text).files(tmp_path) == (expected, [])
     assert expected
 
 
@@ -28,4 +28,28 @@ def test_label_paths_follow():
 
 
 def test_missing_folder(tmp_path):
-    assert Pattern("none/*.png").files(tmp_path) == []
+    assert Pattern("none/*.png").files(tmp_path) == ([], [])
+
+
+def test_links(tmp_path):
+    """They are followed under the name that the pattern gives them, and never round in circles."""
+    (tmp_path / "day").mkdir()
+    (tmp_path / "day/1.png").touch()
+    (tmp_path / "rgb").symlink_to("day")
+    (tmp_path / "day/back").symlink_to("..")
+    (tmp_path / "gone").symlink_to("/not/mounted")
+    (tmp_path / "day/gone").symlink_to("/not/mounted")
+    names = {
+        "rgb/*.png": ["rgb/1.png"],
+        "rg?/*.png": ["rgb/1.png"],
+        "*/*.png": ["day/1.png", "rgb/1.png"],
+        "**/*.png": ["day/1.png"],
+        "rgb/**/*.png": ["rgb/1.png"],
+    }
+    for text, expected in names.items():
+        found, problems = Pattern(text).files(tmp_path)
+        assert [path.relative_to(tmp_path).as_posix() for path in found] == expected, text
+        dead = {"*/*.png": {"gone"}, "**/*.png": {"gone", "day/gone"}, "rgb/**/*.png": {"rgb/gone", "rgb/back/gone"}}
+        assert {each.path.relative_to(tmp_path).as_posix() for each in problems} == dead.get(text, set()), text
+    _, (problem,) = Pattern("gone/*.png").files(tmp_path)
+    assert "broken symbolic link to /not/mounted" in problem.reason
