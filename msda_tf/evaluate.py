@@ -1,6 +1,5 @@
 """Scores runs on the target's labelled images: one pass over a split for all branches and merges."""
 
-import concurrent.futures
 import pathlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,10 +12,11 @@ from msda_tf.data import pipeline
 from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.data.manifest import Manifest
 from msda_tf.errors import MsdaError, UsageError
-from msda_tf.evaluation import confusion, metrics, pictures, protocol, tables
+from msda_tf.evaluation import metrics, pictures, protocol, tables
 from msda_tf.evaluation.metrics import MAX_MERGE, Metrics
 from msda_tf.inference.merge import RULES
-from msda_tf.inference.stream import batches
+from msda_tf.inference import scoring
+from msda_tf.inference.scoring import Scored
 from msda_tf.runs import trained
 from msda_tf.runs.trained import Trained
 
@@ -99,26 +99,29 @@ def evaluate(
         input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)],
         autograph=False,
     )
-    tally = _Tally(networks, draw, shown={MAX_MERGE, *inference.branch_names}, on_image=on_image)
+    shown = {MAX_MERGE, *inference.branch_names}
+
+    def on_scored(scored: Scored):
+        if on_image:
+            on_image(scored.name, scored.image, scored.label, scored.maps)
+        draw(scored, shown)
+
     corrupt = CorruptRecords(limit=0)
     images = pipeline.evaluation_images(manifest, split, limit=limit, corrupt=corrupt)
-    # Counting overlaps with the networks' next batch.
-    with corrupt.raising(), concurrent.futures.ThreadPoolExecutor(1) as counter:
-        counting = counter.submit(lambda: None)
-        try:
-            for batch in batches((example, example["image"]) for example in images):
-                maps = label_maps(tf.stack([image for _, image in batch]))
-                counting.result()
-                on_progress(tally.images, count)
-                counting = counter.submit(tally.add, [example for example, _ in batch], maps)
-            counting.result()
-        except tf.errors.ResourceExhaustedError as error:
-            raise MsdaError(
-                f"out of memory while scoring images of {manifest.width}x{manifest.height} "
-                f"({error.message.splitlines()[0][:120]}): evaluate fewer runs at once"
-            ) from None
-    on_progress(tally.images, count)
-    matrices = tally.matrices
+    try:
+        matrices = scoring.score(
+            label_maps,
+            images,
+            classes=len(networks.classes),
+            corrupt=corrupt,
+            on_scored=on_scored,
+            on_progress=lambda done: on_progress(done, count),
+        )
+    except tf.errors.ResourceExhaustedError as error:
+        raise MsdaError(
+            f"out of memory while scoring images of {manifest.width}x{manifest.height} "
+            f"({error.message.splitlines()[0][:120]}): evaluate fewer runs at once"
+        ) from None
     result = Metrics(networks.target, split, count, networks.classes.names, matrices, networks.made_from())
     metrics.write(result, pathlib.Path(output) if output else run.directory / metrics.FILE_NAME)
     merges = {name: rule for name, rule in rules.items() if name in matrices}
@@ -191,54 +194,24 @@ def _check(manifest: Manifest, split: str | None, networks: Trained) -> str:
     return split
 
 
-class _Tally:
-    """Adds up confusion matrices, and draws panels of some images.
-
-    Args:
-      networks: whose label maps come.
-      draw: draws the panels.
-      shown: names of the label maps that panels show.
-      on_image: given every image.
-    """
-
-    def __init__(self, networks: Trained, draw: "_Panels", *, shown: set[str], on_image: OnImage | None):
-        self.matrices: dict[str, np.ndarray] = {}
-        self.images = 0
-        self._classes, self._draw, self._shown, self._on_image = len(networks.classes), draw, shown, on_image
-
-    def add(self, examples: list[dict], maps: dict[str, tf.Tensor]) -> None:
-        """Counts the label maps `{name: uint8 [B, H, W]}` of B examples."""
-        maps = {name: value.numpy() for name, value in maps.items()}
-        for index, example in enumerate(examples):
-            label, name = example["label"].numpy(), example["filename"].numpy().decode()
-            for branch, predictions in maps.items():
-                counts = confusion.confusion_matrix(label, predictions[index], classes=self._classes, name=name)
-                self.matrices[branch] = self.matrices.get(branch, 0) + counts
-            if self._on_image:
-                own = {branch: value[index] for branch, value in maps.items()}
-                self._on_image(name, example["image"].numpy(), label, own)
-            self._draw(self.images, example, {b: value[index] for b, value in maps.items() if b in self._shown})
-            self.images += 1
-
-
 class _Panels:
     """Writes the panels of some images."""
 
     def __init__(self, directory: pathlib.Path, networks: Trained, chosen: set[int]):
         self.written: list[pathlib.Path] = []
-        self._directory, self._networks, self._chosen = directory, networks, chosen
+        self._directory, self._networks, self._chosen, self._number = directory, networks, chosen, 0
         if chosen:
             directory.mkdir(exist_ok=True)
 
-    def __call__(self, number: int, example: dict, maps: dict[str, np.ndarray]) -> None:
+    def __call__(self, scored: Scored, shown: set[str]) -> None:
+        number, self._number = self._number, self._number + 1
         if number not in self._chosen:
             return
-        named = {"Ground truth": example["label"].numpy()}
-        for branch, labels in maps.items():
-            sources = self._networks.training_sets.get(branch)
-            named[f"{branch}: {sources}" if sources else branch] = labels
-        picture = pictures.panel(example["image"].numpy(), named, self._networks.classes)
-        stem = pathlib.PurePosixPath(example["filename"].numpy().decode()).stem
-        path = self._directory / f"{number:05d}-{stem}.png"
-        pictures.write_png(path, picture)
+        named = {"Ground truth": scored.label}
+        for branch, labels in scored.maps.items():
+            if branch in shown:
+                sources = self._networks.training_sets.get(branch)
+                named[f"{branch}: {sources}" if sources else branch] = labels
+        path = self._directory / f"{number:05d}-{pathlib.PurePosixPath(scored.name).stem}.png"
+        pictures.write_png(path, pictures.panel(scored.image, named, self._networks.classes))
         self.written.append(path)

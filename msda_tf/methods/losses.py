@@ -9,8 +9,6 @@ import tensorflow as tf
 
 from msda_tf.labels import IGNORE
 
-GAN_OBJECTIVES = ("vanilla", "lsgan")
-
 SOURCE, TARGET = 1.0, 0.0
 """What a discriminator should answer for a source's and the target's maps."""
 
@@ -67,3 +65,10 @@ def discriminator_loss(logits: tf.Tensor, domain: float, objective: str = "vanil
 def adversarial_loss(target_logits: tf.Tensor, objective: str = "vanilla") -> tf.Tensor:
     """What the network minimises (eq. 3): its target maps, `[B, h, w, 1]` answers, should pass for a source's."""
     return gan_loss(target_logits, SOURCE, objective)
+
+
+def accuracy(logits: tf.Tensor, domain: float, objective: str = "vanilla") -> tf.Tensor:
+    """Share of the patches, `[B, h, w, 1]` answers, that a discriminator takes for the right domain."""
+    threshold = 0.5 if objective == "lsgan" else 0.0
+    right = logits > threshold if domain == SOURCE else logits <= threshold
+    return tf.reduce_mean(tf.cast(right, tf.float32))

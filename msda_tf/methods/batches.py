@@ -1,0 +1,101 @@
+"""The batches of one network's training: from every source that a step needs, and from the target."""
+
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from msda_tf.config import TrainConfig
+from msda_tf.config.branches import NetworkPlan
+from msda_tf.config.inputs import image_mean, input_size
+from msda_tf.data import pipeline
+from msda_tf.data.corrupt import CorruptRecords
+from msda_tf.data.manifest import Manifest
+from msda_tf.data.order import PooledSchedule
+from msda_tf.training import replicas
+
+
+class Batches:
+    """Makes the batches that `msda_tf.methods.contract.Method.step` takes, spread over the devices.
+
+    Args:
+      config: of the run.
+      network: whose sources a step sees.
+      manifests: of the sources and the target, by name.
+      strategy: the devices.
+      corrupt: counts damaged records.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: TrainConfig,
+        network: NetworkPlan,
+        manifests: dict[str, Manifest],
+        strategy: tf.distribute.Strategy,
+        corrupt: CorruptRecords,
+    ):
+        self._config, self._network, self._strategy, self._corrupt = config, network, strategy, corrupt
+        self._sources = [manifests[name] for name in config.sources]
+        self._target = manifests[config.target]
+
+    def starting_at(self, first_step: int) -> Iterator[dict]:
+        """The batches of steps first_step, first_step + 1, ...: the same whatever the first is.
+
+        Beside "sources" and "target" they hold the images' names under "names".
+        """
+        config, corrupt = self._config, self._corrupt
+        # Every source has its own counter: in a pool, it advances only when the source's turn comes.
+        schedule = self._schedule()
+        before = schedule.batches_before(first_step) if schedule else [first_step] * len(self._sources)
+        streams = [
+            iter(self._stream(manifest, labelled=True, first_batch=int(first), stream=f"source/{manifest.name}"))
+            for manifest, first in zip(self._sources, before, strict=True)
+        ]
+        means = [tf.constant(image_mean(config, manifest), tf.float32) for manifest in self._sources]
+        target = iter(self._stream(self._target, labelled=False, first_batch=first_step, stream="target"))
+        target_mean = tf.constant(image_mean(config, self._target), tf.float32)
+        step = first_step
+        while True:
+            chosen = [schedule.data_set(step)] if schedule else range(len(streams))
+            with corrupt.raising():
+                sources = [(next(streams[number]), means[number]) for number in chosen]
+                own = next(target)
+            yield {
+                "sources": [
+                    {"image": images["image"], "label": images["label"], "mean": mean} for images, mean in sources
+                ],
+                "target": {"image": own["image"], "mean": target_mean},
+                "names": [images["filename"] for images, _ in sources] + [own["filename"]],
+            }
+            step += 1
+
+    def _schedule(self) -> PooledSchedule | None:
+        if not self._network.pooled:
+            return None
+        sizes = [manifest.splits[manifest.training_split].examples for manifest in self._sources]
+        config = self._config
+        return PooledSchedule(sizes, batch_size=config.batch_size, sampling=config.sampling, seed=config.seed)
+
+    def _stream(self, manifest: Manifest, *, labelled: bool, first_batch: int, stream: str):
+        config = self._config
+        size = input_size(config, manifest)
+        label_size = (manifest.height, manifest.width) if config.loss_at == "label" else size
+
+        def dataset(worker: int, workers: int):
+            return pipeline.training_batches(
+                manifest,
+                labelled=labelled,
+                image_size=size,
+                label_size=label_size,
+                batch_size=config.batch_size,
+                seed=config.seed,
+                stream=stream,
+                first_batch=first_batch,
+                flip=config.flip,
+                exclude_evaluation=config.exclude_test and not labelled,
+                worker=worker,
+                workers=workers,
+                corrupt=self._corrupt,
+            )
+
+        return replicas.distribute(dataset, self._strategy, batch_size=config.batch_size)

@@ -1,0 +1,149 @@
+"""The engine of every method: the gradients of a sum of losses, with one domain and one head alive at a time.
+
+Each term of a method's loss depends on the images of one domain alone. So the domains are passed one after the other
+and their gradients added, and within a domain every head's losses are followed back to its small map at once: no more
+than one domain's activations, one head's maps of full resolution, and one discriminator's activations are alive
+together.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import tensorflow as tf
+
+from msda_tf.models.preprocess import centred
+from msda_tf.models.segmenter import LEVELS, MultiSourceSegmenter
+from msda_tf.training.replicas import gradient_norm
+
+
+@dataclass(frozen=True)
+class HeadLosses:
+    """What hangs on one head's map of one domain: float32 scalars.
+
+    Attributes:
+      network: what the network minimises.
+      discriminator: what the head's discriminator minimises; None without one.
+      metrics: this domain's share of each metric, by name.
+    """
+
+    network: tf.Tensor
+    discriminator: tf.Tensor | None = None
+    metrics: dict[str, tf.Tensor] = field(default_factory=dict)
+
+
+HeadLossFunction = Callable[[str, str, tf.Tensor, dict], HeadLosses]
+"""Of a level, a branch, its logits float32 `[B, h, w, C]`, and the domain's images and labels."""
+
+
+class GradientSum:
+    """Gradients and metrics added over domains and micro-batches.
+
+    Args:
+      segmenter: the network.
+      optimizer: of the network; scales its losses.
+      discriminator_optimizer: of the discriminators; None without any.
+
+    Attributes:
+      network: gradients that follow `segmenter.generator_variables`; None where no term reaches a variable.
+      discriminator: gradients that follow `segmenter.discriminator_variables`.
+      metrics: float32 scalars by name.
+    """
+
+    def __init__(self, segmenter: MultiSourceSegmenter, optimizer, discriminator_optimizer=None):
+        self.network, self.discriminator, self.metrics = [], [], {}
+        self._segmenter, self._optimizer = segmenter, optimizer
+        self._discriminator_optimizer = discriminator_optimizer
+
+    def add(self, images: dict, branches: tuple[str, ...], head_losses: HeadLossFunction) -> None:
+        """Passes one domain's images through the network and adds what its heads' losses give.
+
+        Args:
+          images: `image` uint8 `[B, H, W, 3]` RGB and `mean` float32 `[3]`; what else there is, `head_losses` gets.
+          branches: whose heads the domain passes.
+          head_losses: called once for each level and branch.
+        """
+        with tf.control_dependencies(self._tensors()):
+            images = tf.nest.map_structure(tf.identity, images)
+        metrics, discriminators, upstream, before = {}, {}, [], []
+        with tf.GradientTape() as tape:
+            inputs = centred(images["image"], images["mean"])
+            logits = self._segmenter(inputs, branches=branches, training=True)
+            heads = [(level, branch) for level in LEVELS for branch in branches]
+            maps = [tf.cast(logits[level][branch], tf.float32) for level, branch in heads]
+        for (level, branch), small in zip(heads, maps, strict=True):
+            with tf.control_dependencies(before):
+                small = tf.identity(small)
+            with tf.GradientTape(persistent=True) as head_tape:
+                head_tape.watch(small)
+                losses = head_losses(level, branch, small, images)
+                network_loss = self._optimizer.scale_loss(losses.network)
+                if losses.discriminator is not None:
+                    discriminator_loss = self._discriminator_optimizer.scale_loss(losses.discriminator)
+            before = [head_tape.gradient(network_loss, small)]
+            upstream += before
+            if losses.discriminator is not None:
+                variables = self._segmenter.module(level).discriminator(branch).trainable_variables
+                found = head_tape.gradient(discriminator_loss, values(variables))
+                for variable, gradient in zip(variables, found, strict=True):
+                    # Branches may share a discriminator.
+                    path = variable.path
+                    discriminators[path] = discriminators[path] + gradient if path in discriminators else gradient
+                    before = [*before, gradient]
+            metrics |= losses.metrics
+        network = tape.gradient(maps, values(self._segmenter.generator_variables), output_gradients=upstream)
+        self.network = _added(self.network, network)
+        own = [discriminators.get(variable.path) for variable in self._segmenter.discriminator_variables]
+        self.discriminator = _added(self.discriminator, own)
+        for name, value in metrics.items():
+            self.metrics[name] = self.metrics[name] + value if name in self.metrics else value
+
+    def _tensors(self):
+        return [gradient for gradient in self.network + self.discriminator if gradient is not None]
+
+
+def descend(updates: list[tuple[str, object, list, list]]) -> dict[str, tf.Tensor]:
+    """Applies gradients, all of which are computed before the first variable changes.
+
+    Args:
+      updates: (name, optimizer, gradients, variables) of each part.
+
+    Returns:
+      this replica's share of each gradient's norm, under "gradient_norm/NAME".
+    """
+    norms = {f"gradient_norm/{name}": gradient_norm(found, optimizer) for name, optimizer, found, _ in updates}
+    # Without this the first update could run before a gradient that reads the same weights.
+    with tf.control_dependencies([each for _, _, found, _ in updates for each in found if each is not None]):
+        held = [[None if each is None else tf.identity(each) for each in found] for _, _, found, _ in updates]
+    for (_, optimizer, _, variables), gradients in zip(updates, held, strict=True):
+        optimizer.apply(gradients, variables)
+    return norms
+
+
+def micro_batches(batch: dict, parts: int) -> list[dict]:
+    """The batch cut into `parts` of equal numbers of images, to save memory; means are shared."""
+    if parts == 1:
+        return [batch]
+
+    def part(number, images):
+        def piece(name, value):
+            size = value.shape[0] // parts
+            return value if name == "mean" else value[number * size : (number + 1) * size]
+
+        return {name: piece(name, value) for name, value in images.items()}
+
+    return [
+        {"sources": [part(number, source) for source in batch["sources"]], "target": part(number, batch["target"])}
+        for number in range(parts)
+    ]
+
+
+def values(variables) -> list[tf.Variable]:
+    """What a gradient tape knows of Keras' variables."""
+    return [variable.value for variable in variables]
+
+
+def _added(total, gradients):
+    """Element-wise sum of two lists of gradients, in which None means that a term does not reach the variable."""
+    if not total:
+        return list(gradients)
+    return [a if b is None else b if a is None else a + b for a, b in zip(total, gradients, strict=True)]

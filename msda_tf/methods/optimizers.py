@@ -1,0 +1,32 @@
+"""The optimizers that a configuration asks for."""
+
+from msda_tf.config import TrainConfig
+from msda_tf.models.segmenter import MultiSourceSegmenter
+from msda_tf.training.optimizers import make_optimizer, poly_decay, with_loss_scale
+
+
+def learning_rate(config: TrainConfig, start: float):
+    """A learning rate's schedule: DeepLab's poly decay."""
+    return poly_decay(start, steps=config.poly_steps or config.steps, power=config.poly_power)
+
+
+def generator_optimizer(config: TrainConfig, segmenter: MultiSourceSegmenter):
+    """Trains the backbone and the classifiers, these with a learning rate of their own."""
+    variables = segmenter.generator_variables
+    optimizer = make_optimizer(
+        config.optimizer,
+        learning_rate(config, config.generator_lr),
+        variables=variables,
+        weight_decay=config.weight_decay,
+        multipliers={variable.path: config.head_lr_mult for variable in segmenter.head_variables},
+        momentum=config.momentum,
+    )
+    return with_loss_scale(config.precision, optimizer, variables)
+
+
+def discriminator_optimizer(config: TrainConfig, segmenter: MultiSourceSegmenter):
+    """Trains the discriminators, with AdaptSegNet's betas; the generator keeps Adam's own."""
+    variables = segmenter.discriminator_variables
+    schedule = learning_rate(config, config.discriminator_lr)
+    optimizer = make_optimizer("adam", schedule, variables=variables, beta_2=0.99)
+    return with_loss_scale(config.precision, optimizer, variables)

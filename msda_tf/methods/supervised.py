@@ -1,0 +1,90 @@
+"""The sources' labels alone: equation 1 summed over levels and branches. Its S-All branch is the paper's No Adapt."""
+
+import tensorflow as tf
+
+from msda_tf.config import TrainConfig
+from msda_tf.methods import losses
+from msda_tf.methods.domain_pass import GradientSum, HeadLosses, descend, micro_batches
+from msda_tf.models.layers.resize import upsample
+from msda_tf.models.segmenter import MultiSourceSegmenter
+from msda_tf.methods.optimizers import generator_optimizer, learning_rate
+
+
+def make(*, config: TrainConfig, segmenter: MultiSourceSegmenter, feeds, strategy) -> "Supervised":
+    """The method with the configuration's optimizer (call it inside the strategy's scope)."""
+    optimizer = generator_optimizer(config, segmenter)
+    return Supervised(config=config, segmenter=segmenter, feeds=feeds, generator_optimizer=optimizer, strategy=strategy)
+
+
+class Supervised:
+    """See `msda_tf.methods.contract.Method`; the target's images are not looked at.
+
+    Args:
+      config: lambdas, size of the loss.
+      segmenter: the network, with its variables.
+      feeds: for each source image of a step, the branches that it trains.
+      generator_optimizer: built on the segmenter's variables.
+      strategy: the `tf.distribute.Strategy` in whose scope all of them were made.
+    """
+
+    headline = {"seg": "seg/output/"}
+
+    def __init__(self, *, config: TrainConfig, segmenter, feeds, generator_optimizer, strategy):
+        self.config, self.segmenter, self.feeds = config, segmenter, feeds
+        self.generator_optimizer = generator_optimizer
+        self.checkpointables = {"generator_optimizer": generator_optimizer}
+        self._source_loss = SourceLoss(config, segmenter, feeds, strategy)
+
+    def step(self, batch: dict) -> dict[str, tf.Tensor]:
+        """The network descends on lambda_seg * L_seg."""
+        network, _, metrics = self.gradients(batch)
+        variables = self.segmenter.generator_variables
+        return metrics | descend([("generator", self.generator_optimizer, network, variables)])
+
+    def gradients(self, batch: dict):
+        """(network's gradients, no others, metrics) of one replica's batch."""
+        valid = self._source_loss.valid_pixels(batch)
+        total = GradientSum(self.segmenter, self.generator_optimizer)
+        for part in micro_batches(batch, self.config.accumulate):
+            for branches, source in zip(self.feeds, part["sources"], strict=True):
+                total.add(source, branches, lambda *head: self._source_loss(*head, valid)[0])
+        return total.network, [], total.metrics
+
+    def learning_rates(self, step: int) -> dict[str, float]:
+        """Of the generator."""
+        return {"learning_rate/generator": float(learning_rate(self.config, self.config.generator_lr)(step))}
+
+
+class SourceLoss:
+    """lambda_seg * L_seg of a source's maps: the part that all methods have in common.
+
+    Args:
+      config: lambdas, size of the loss.
+      segmenter: the network.
+      feeds: for each source image of a step, the branches that it trains.
+      strategy: over whose replicas a batch is spread.
+    """
+
+    def __init__(self, config: TrainConfig, segmenter: MultiSourceSegmenter, feeds, strategy):
+        self._config, self._branches, self._feeds, self._strategy = config, segmenter.branches, feeds, strategy
+        self._lambda_seg = {"feature": config.seg_weight_feature, "output": config.seg_weight_output}
+
+    def valid_pixels(self, batch: dict) -> dict[str, tf.Tensor]:
+        """Number of labelled pixels that train each branch, over all replicas and micro-batches: float32 scalars."""
+        valid = {
+            branch: tf.add_n([
+                losses.valid_pixels(source["label"])
+                for feed, source in zip(self._feeds, batch["sources"], strict=True) if branch in feed
+            ])
+            for branch in self._branches
+        }  # fmt: skip
+        if self._strategy.num_replicas_in_sync > 1:
+            valid = tf.distribute.get_replica_context().all_reduce("SUM", valid)
+        return valid
+
+    def __call__(self, level, branch, logits, source, valid) -> tuple[HeadLosses, tf.Tensor]:
+        """Equation 1 for one head, and the logits at the label's size, float32 `[B, H_l, W_l, C]`."""
+        size = source["label"].shape[1:3]
+        maps = upsample(logits, size, align_corners=self._config.align_corners)
+        loss = losses.segmentation_loss(maps, source["label"], valid[branch])
+        return HeadLosses(self._lambda_seg[level] * loss, None, {f"seg/{level}/{branch}": loss}), maps
