@@ -109,7 +109,7 @@ def resolve(*, preset, file, settings, no_adapt, options):
     given = given_settings(settings, options)
     if no_adapt:
         # No Adapt is the pooled branch: the others are not part of the paper's table.
-        given = {"adapt": False, "layout": "s-all", **given}
+        given = {"method": "supervised", "layout": "s-all", **given}
     return configuration.resolve(preset=preset, file=file, settings=given)
 
 

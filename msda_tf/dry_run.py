@@ -72,8 +72,8 @@ def dry_run(config: TrainConfig) -> Iterator[Cost]:
             for value in task.train_step(batch).values():
                 value.numpy()
             seconds.append(time.perf_counter() - start)
-        optimizers = [task.generator_optimizer, *([task.discriminator_optimizer] if config.adapt else [])]
-        variables = [*task.segmenter.variables, *(variable for each in optimizers for variable in each.variables)]
+        kept = task.method.checkpointables.values()
+        variables = [*task.segmenter.variables, *(variable for each in kept for variable in each.variables)]
         yield Cost(
             network=network,
             sizes=sizes,

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from msda_tf.config.branches import MAX_MERGE
 from msda_tf.data import manifest as manifests
 from msda_tf.data import pipeline
 from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.data.manifest import Manifest
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.evaluation import metrics, pictures, protocol, tables
-from msda_tf.evaluation.metrics import MAX_MERGE, Metrics
-from msda_tf.inference.merge import RULES
+from msda_tf.evaluation.metrics import Metrics
 from msda_tf.inference import scoring
+from msda_tf.inference.merge import RULES
 from msda_tf.inference.scoring import Scored
 from msda_tf.runs import trained
 from msda_tf.runs.trained import Trained

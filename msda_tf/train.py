@@ -9,7 +9,7 @@ from absl import logging
 
 from msda_tf import runs, weights
 from msda_tf.config import TrainConfig, validate
-from msda_tf.config.branches import NetworkPlan
+from msda_tf.config.branches import NetworkPlan, adapts
 from msda_tf.config.inputs import input_size
 from msda_tf.data import manifest as manifests_module
 from msda_tf.data.corrupt import CorruptRecords
@@ -58,8 +58,10 @@ def load_manifests(config: TrainConfig) -> dict[str, Manifest]:
 def default_directory(config: TrainConfig) -> pathlib.Path:
     """`runs/TARGET`, with what distinguishes the run from the default one behind it."""
     parts = [config.target]
-    if not config.adapt:
+    if not adapts(config):
         parts.append("no-adapt")
+    elif config.method != TrainConfig().method:
+        parts.append(config.method)
     elif config.layout != "separate":
         parts.append(config.layout)
     if config.seed:

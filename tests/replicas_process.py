@@ -12,7 +12,7 @@ devices = int(sys.argv[1])
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
 
-from training.test_gan_step import images, make_step  # noqa: E402 (imports after the devices are made)
+from methods.test_adversarial import images, make_step  # noqa: E402 (imports after the devices are made)
 
 from msda_tf.training.workers import local_strategy  # noqa: E402
 

@@ -18,7 +18,7 @@ def step(network, discriminators, batch, *, feeds, branches, config):
     Args:
       network: `torch_deeplab.DeepLab` with one pair of heads for each branch.
       discriminators: {(level, branch): module}; branches may share one.
-      batch: as `msda_tf.methods.adversarial` takes it, of NumPy arrays.
+      batch: as `msda_tf.methods.contract.Method` takes it, of NumPy arrays.
       feeds: for each source, the branches that it trains.
       branches: names of all branches.
       config: lambdas, objective and align_corners, as `msda_tf.config.TrainConfig` names them.

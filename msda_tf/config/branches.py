@@ -3,6 +3,16 @@
 from dataclasses import dataclass
 
 from msda_tf.config.train_config import TrainConfig
+from msda_tf.methods import METHODS
+
+S_ALL = "S-All"
+"""The branch that sees every source."""
+
+NO_ADAPT = "No Adapt"
+"""The shown name of S-All in a run that does not adapt (the paper's column)."""
+
+MAX_MERGE = "Max Merge"
+"""The name of the merged map in every table and file."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +39,24 @@ def plan(config: TrainConfig) -> list[NetworkPlan]:
     """
     own = tuple(f"S{number + 1}" for number in range(len(config.sources)))
     sources = NetworkPlan("sources", own, tuple((branch,) for branch in own), pooled=False)
-    s_all = NetworkPlan("s-all", ("S-All",), (("S-All",),), pooled=True)
-    joint = NetworkPlan("joint", (*own, "S-All"), tuple((branch, "S-All") for branch in own), pooled=False)
+    s_all = NetworkPlan("s-all", (S_ALL,), ((S_ALL,),), pooled=True)
+    joint = NetworkPlan("joint", (*own, S_ALL), tuple((branch, S_ALL) for branch in own), pooled=False)
     both = [sources, s_all] if len(own) > 1 else [s_all]
     return {"separate": both, "joint": [joint], "sources": [sources], "s-all": [s_all]}[config.layout]
+
+
+def adapts(config: TrainConfig) -> bool:
+    """Whether the configuration's method learns from the target's images."""
+    return METHODS[config.method].adapts
+
+
+def shown_name(config: TrainConfig, branch: str) -> str:
+    """What tables call a run's branch: its own name, or that of the paper's column if the run does not adapt."""
+    if adapts(config):
+        return branch
+    return NO_ADAPT if branch == S_ALL else f"{NO_ADAPT} {branch}"
+
+
+def images_per_step(config: TrainConfig, network: NetworkPlan) -> int:
+    """Images of all domains that a step of a network sees."""
+    return config.batch_size * (len(network.feeds) + adapts(config))

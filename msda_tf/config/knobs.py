@@ -6,6 +6,7 @@ import functools
 import pathlib
 import types
 import typing
+from collections.abc import Callable
 from dataclasses import field
 
 import yaml
@@ -13,7 +14,7 @@ import yaml
 from msda_tf.errors import UsageError
 
 
-def knob(default, reason: str, choices: tuple = (), minimum=None):
+def knob(default, reason: str, choices: tuple = (), minimum=None, only_for: dict[str, tuple] | None = None):
     """A field of a configuration.
 
     Args:
@@ -21,8 +22,10 @@ def knob(default, reason: str, choices: tuple = (), minimum=None):
       reason: what it does, and why the default is what it is.
       choices: the values allowed; empty for any.
       minimum: the smallest number allowed; every number of a tuple must reach it.
+      only_for: other knob -> values of it beside which this one is read; beside others, giving it is an error.
     """
-    return field(default=default, metadata={"reason": reason, "choices": choices, "minimum": minimum})
+    metadata = {"reason": reason, "choices": choices, "minimum": minimum, "only_for": only_for or {}}
+    return field(default=default, metadata=metadata)
 
 
 @functools.cache
@@ -31,15 +34,35 @@ def fields(kind: type) -> dict[str, dataclasses.Field]:
     return {f.name: f for f in dataclasses.fields(kind)}
 
 
-def resolve(kind: type, *, presets: dict[str, dict], preset: str, file=None, settings: dict | None = None):
+def resolve(
+    kind: type,
+    *,
+    presets: dict[str, dict],
+    preset: str,
+    file=None,
+    settings: dict | None = None,
+    renamed: Callable[[dict, str], dict] = lambda layer, origin: layer,
+    refuse_unread: bool = True,
+):
     """Puts a configuration of class `kind` together: its defaults, a preset, a YAML file, settings.
+
+    Args:
+      kind: the class.
+      presets: all of them, by name.
+      preset: one of them.
+      file: a YAML file.
+      settings: what overrides all others.
+      renamed: of a layer and its origin, gives the layer with keys of earlier versions under their present names.
+      refuse_unread: whether a knob that is given but not read beside the others (`only_for`) is an error. A file may
+        still repeat the value of the default or of a preset, as saved configurations do.
 
     Returns:
       (config, origins): the configuration, and for every key where its value came from: "default", "preset NAME", the
         file's path, or "command line".
 
     Raises:
-      UsageError: an unknown preset or key, a value of the wrong type or out of range, an unreadable file.
+      UsageError: an unknown preset or key, a value of the wrong type or out of range, a knob without effect, an
+        unreadable file.
     """
     if preset not in presets:
         raise UsageError(f"unknown preset {preset!r}{nearest(preset, presets)}: one of {', '.join(presets)}")
@@ -52,9 +75,27 @@ def resolve(kind: type, *, presets: dict[str, dict], preset: str, file=None, set
 
     override(presets[preset], f"preset {preset}")
     if file is not None:
-        override(read_yaml(file), str(file))
-    override(settings or {}, "command line")
-    return kind(**values), origins
+        override(renamed(read_yaml(file), str(file)), str(file))
+    override(renamed(settings or {}, "command line"), "command line")
+    config = kind(**values)
+    if refuse_unread:
+        repeated = [{key: known.default for key, known in fields(kind).items()}, *presets.values()]
+        for key, why in unread(config).items():
+            saved = file is not None and origins[key] == str(file)
+            if origins[key] == "command line" or (saved and values[key] not in [p.get(key) for p in repeated]):
+                raise UsageError(f"{origins[key]}: {key} has no effect here: {why}; leave it out")
+    return config, origins
+
+
+def unread(config) -> dict[str, str]:
+    """The knobs that nothing reads beside the others, and for each the reason: "it is read with optimizer=sgd, ..."."""
+    found = {}
+    for key, known in fields(type(config)).items():
+        for other, values in known.metadata["only_for"].items():
+            if getattr(config, other) not in values:
+                wanted = " or ".join(f"{other}={value}" for value in values)
+                found[key] = f"it is read with {wanted}, and this is {other}={getattr(config, other)}"
+    return found
 
 
 def read_yaml(path: str | pathlib.Path) -> dict:
@@ -106,15 +147,7 @@ def _checked(kind: type, key: str, value, origin: str):
     if key not in known:
         raise UsageError(f"{origin}: unknown key {key!r}{nearest(key, known)}: --print-config lists all keys")
     expected = _types(kind)[key]
-    if isinstance(value, str) and expected is not str:
-        try:
-            value = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise UsageError(f"{origin}: {key} expects {_describe(expected)}, not {value!r}") from None
-    try:
-        value = _converted(value, expected)
-    except (TypeError, ValueError):
-        raise UsageError(f"{origin}: {key} expects {_describe(expected)}, not {value!r}") from None
+    value = converted(value, expected, f"{origin}: {key}")
     metadata = known[key].metadata
     if metadata["choices"] and value not in metadata["choices"]:
         near = nearest(str(value), metadata["choices"])
@@ -128,6 +161,16 @@ def _checked(kind: type, key: str, value, origin: str):
     elif value < minimum:
         raise UsageError(f"{origin}: {key} must be at least {minimum}, not {value}")
     return value
+
+
+def converted(value, expected, name: str):
+    """`value`, or the YAML in a text, as the type `expected`. Raises UsageError, which calls it `name`."""
+    try:
+        if isinstance(value, str) and expected is not str:
+            value = yaml.safe_load(value)
+        return _converted(value, expected)
+    except (TypeError, ValueError, yaml.YAMLError):
+        raise UsageError(f"{name} expects {_describe(expected)}, not {value!r}") from None
 
 
 def _converted(value, kind):

@@ -12,10 +12,15 @@ from msda_tf.config import knobs
 from msda_tf.config.knobs import knob, read_yaml, to_dict
 from msda_tf.config.presets import PRESETS
 from msda_tf.errors import UsageError
+from msda_tf.methods import METHODS
+from msda_tf.models.backbones import BACKBONES
+from msda_tf.models.decoders import DECODERS
 
 __all__ = ["FIELDS", "PAPER_DATASETS", "TrainConfig", "from_saved", "read_yaml", "resolve", "to_dict", "validate"]
 
 PAPER_DATASETS = ("gta5", "synthia", "cityscapes")
+
+_WITH_DISCRIMINATORS = {"method": tuple(name for name, entry in METHODS.items() if entry.discriminators)}
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,10 @@ class TrainConfig:
         "dataset", "mean to subtract: each data set's own (the paper), or that of ImageNet", ("dataset", "imagenet")
     )
     sampling: str = knob(
-        "concat", "S-All's images: all sources pooled (the paper), or each source equally often", ("concat", "balanced")
+        "concat",
+        "S-All's images: all sources pooled (the paper), or each source equally often",
+        ("concat", "balanced"),
+        only_for={"layout": ("separate", "s-all")},
     )
     exclude_test: bool = knob(
         False, "keep the target's test images out of its unlabelled training images; the paper keeps them in"
@@ -52,32 +60,52 @@ class TrainConfig:
         ("separate", "joint", "sources", "s-all"),
     )
     backbone: str = knob(
-        "resnet101",
-        "the paper's backbone; tiny learns the miniature scenes on a CPU",
-        ("resnet101", "resnet50", "tiny"),
+        "resnet101", "the paper's backbone; tiny learns the miniature scenes on a CPU", tuple(BACKBONES)
     )
+    decoder: str = knob("atrous", "from the backbone's maps to logits: DeepLabV2's, the paper's", tuple(DECODERS))
     norm: str = knob(
         "frozen",
         "BatchNorm as pretrained; adaptsegnet: batch statistics; group: GroupNorm, for random weights",
         ("frozen", "adaptsegnet", "group"),
     )
     aspp_rates: tuple[int, ...] = knob(
-        (6, 12, 18, 24), "DeepLabV2's four; AdaptSegNet's code uses 6 and 12 only", minimum=1
+        (6, 12, 18, 24),
+        "DeepLabV2's four; AdaptSegNet's code uses 6 and 12 only",
+        minimum=1,
+        only_for={"decoder": ("atrous",)},
     )
     init: str = knob("imagenet", "starting weights: imagenet, none, or a file or run")
     init_partial: bool = knob(False, "accept starting weights that cover less than 90 % of the backbone")
     align_corners: bool = knob(True, "up-sampling as in the Torch version on which the published networks were trained")
     discriminators: str = knob(
-        "branch", "one for each level and branch (eq. 4), or one for each level", ("branch", "level")
+        "branch",
+        "one for each level and branch (eq. 4), or one for each level",
+        ("branch", "level"),
+        only_for=_WITH_DISCRIMINATORS,
     )
-    discriminator_width: int = knob(64, "channels of the discriminator's first layer, as AdaptSegNet", minimum=1)
+    discriminator_width: int = knob(
+        64, "channels of the discriminator's first layer, as AdaptSegNet", minimum=1, only_for=_WITH_DISCRIMINATORS
+    )
     # Losses
-    adapt: bool = knob(True, "adversarial terms; without them the S-All branch is the paper's No Adapt column")
-    gan: str = knob("vanilla", "adversarial objective (eqs. 2-3); lsgan: least squares", ("vanilla", "lsgan"))
+    method: str = knob(
+        "adversarial",
+        "the paper's; supervised: the sources' labels alone, whose S-All branch is the paper's No Adapt column",
+        tuple(METHODS),
+    )
+    gan: str = knob(
+        "vanilla",
+        "adversarial objective (eqs. 2-3); lsgan: least squares",
+        ("vanilla", "lsgan"),
+        only_for=_WITH_DISCRIMINATORS,
+    )
     seg_weight_feature: float = knob(0.1, "lambda of eq. 1 at stage 3, as AdaptSegNet", minimum=0)
     seg_weight_output: float = knob(1.0, "lambda of eq. 1 at stage 4, as AdaptSegNet", minimum=0)
-    adv_weight_feature: float = knob(2e-4, "lambda of eq. 3 at stage 3, as AdaptSegNet", minimum=0)
-    adv_weight_output: float = knob(1e-3, "lambda of eq. 3 at stage 4, as AdaptSegNet", minimum=0)
+    adv_weight_feature: float = knob(
+        2e-4, "lambda of eq. 3 at stage 3, as AdaptSegNet", minimum=0, only_for=_WITH_DISCRIMINATORS
+    )
+    adv_weight_output: float = knob(
+        1e-3, "lambda of eq. 3 at stage 4, as AdaptSegNet", minimum=0, only_for=_WITH_DISCRIMINATORS
+    )
     loss_at: str = knob(
         "label",
         "compare at the size of the stored label (the paper, also at half resolution) or of the input",
@@ -93,11 +121,11 @@ class TrainConfig:
         ("adam", "sgd"),
     )
     generator_lr: float = knob(1e-4, "the paper's learning rate", minimum=0)
-    discriminator_lr: float = knob(1e-4, "the paper's learning rate", minimum=0)
+    discriminator_lr: float = knob(1e-4, "the paper's learning rate", minimum=0, only_for=_WITH_DISCRIMINATORS)
     head_lr_mult: float = knob(
         1.0, "learning rate of the classifiers against the backbone's: the paper gives one number", minimum=0
     )
-    momentum: float = knob(0.9, "of SGD", minimum=0)
+    momentum: float = knob(0.9, "of SGD", minimum=0, only_for={"optimizer": ("sgd",)})
     weight_decay: float = knob(5e-4, "L2 on the generator's kernels, as AdaptSegNet", minimum=0)
     poly_power: float = knob(
         0.9, "the learning rates fall as (1 - step / poly_steps) ** poly_power, as AdaptSegNet", minimum=0
@@ -144,22 +172,38 @@ class TrainConfig:
 FIELDS: dict[str, dataclasses.Field] = knobs.fields(TrainConfig)
 
 
-def resolve(*, preset: str = "paper", file: str | pathlib.Path | None = None, settings: dict | None = None):
+def resolve(
+    *,
+    preset: str = "paper",
+    file: str | pathlib.Path | None = None,
+    settings: dict | None = None,
+    refuse_unread: bool = True,
+):
     """Puts a configuration together.
 
     Args:
       preset: a key of `msda_tf.config.presets.PRESETS`.
       file: a YAML file of `key: value` lines.
       settings: values that override both; strings are parsed as YAML (`"[640, 360]"`, `"1e-4"`, `"null"`).
+      refuse_unread: whether a setting that nothing reads beside the others (such as `momentum` with Adam) is an error.
 
     Returns:
       (config, origins): a `TrainConfig`, and for every key where its value came from: "default", "preset NAME", the
         file's path, or "command line".
 
     Raises:
-      UsageError: an unknown preset or key, a value of the wrong type or out of range, an unreadable file.
+      UsageError: an unknown preset or key, a value of the wrong type or out of range, a setting without effect, an
+        unreadable file.
     """
-    config, origins = knobs.resolve(TrainConfig, presets=PRESETS, preset=preset, file=file, settings=settings)
+    config, origins = knobs.resolve(
+        TrainConfig,
+        presets=PRESETS,
+        preset=preset,
+        file=file,
+        settings=settings,
+        renamed=_renamed,
+        refuse_unread=refuse_unread,
+    )
     if config.target and not config.sources and config.target in PAPER_DATASETS:
         config = dataclasses.replace(config, sources=tuple(name for name in PAPER_DATASETS if name != config.target))
         origins["sources"] = "the other two"
@@ -168,7 +212,16 @@ def resolve(*, preset: str = "paper", file: str | pathlib.Path | None = None, se
 
 def from_saved(value: dict, path: str | pathlib.Path) -> TrainConfig:
     """The configuration that `to_dict` wrote, from the run file `path` (named in errors)."""
-    return knobs.from_saved(TrainConfig, value, path)
+    return knobs.from_saved(TrainConfig, _renamed(value, str(path)), path)
+
+
+def _renamed(layer: dict, origin: str) -> dict:
+    """Settings under their present names: `adapt` became `method`."""
+    if "adapt" not in layer:
+        return layer
+    adapt = knobs.converted(layer["adapt"], bool, f"{origin}: adapt")
+    method = {"method": "adversarial" if adapt else "supervised"}
+    return method | {key: value for key, value in layer.items() if key != "adapt"}
 
 
 def validate(config: TrainConfig) -> None:

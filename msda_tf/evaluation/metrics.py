@@ -28,9 +28,6 @@ from msda_tf.labels import ClassList
 
 FILE_NAME = "metrics.json"
 
-MAX_MERGE = "Max Merge"
-"""The name of the merged map in every table and file."""
-
 
 @dataclass(frozen=True)
 class Metrics:

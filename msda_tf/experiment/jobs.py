@@ -29,7 +29,7 @@ SCALES = {"paper": (1.0, 0.5), "miniature": (1.0,)}
 TARGETS = ("cityscapes", "synthia", "gta5")
 
 # What tells the runs of a grid apart cannot be the same in all of them.
-_GIVEN_BY_GRID = ("target", "sources", "data", "scale", "seed", "layout", "adapt")
+_GIVEN_BY_GRID = ("target", "sources", "data", "scale", "seed", "layout", "adapt", "method")
 
 _BRANCHES = ("S1", "S2", "S-All", "Max Merge")
 
@@ -136,17 +136,18 @@ def _row(grid, output, data, target, scale, seed, settings) -> list[Job]:
 
     def job(kind, columns, *, scored_with=(), **own):
         values = {**settings, "target": target, "sources": sources, "data": str(data), "scale": scale, "seed": seed}
-        config, _ = configuration.resolve(preset=GRIDS[grid], settings={**values, **own})
+        # A setting for the adversary is one for those runs that have any.
+        config, _ = configuration.resolve(preset=GRIDS[grid], settings={**values, **own}, refuse_unread=False)
         configuration.validate(config)
         return Job(target, scale, seed, kind, folder / kind, config, columns, tuple(scored_with))
 
     found = [
         job("adapted", {name: name for name in _BRANCHES}, layout="separate"),
-        job("no-adapt", {"No Adapt": "No Adapt"}, layout="s-all", adapt=False),
+        job("no-adapt", {"No Adapt": "No Adapt"}, layout="s-all", method="supervised"),
     ]
     if grid == "miniature":
         own = {"data": str(output / oracle.FOLDER), "sources": [oracle.labelled_name(target)]}
-        found.append(job("oracle", {"No Adapt": "Oracle"}, layout="s-all", adapt=False, **own))
+        found.append(job("oracle", {"No Adapt": "Oracle"}, layout="s-all", method="supervised", **own))
     restyled = [f"{source}_as_{target}" for source in sources]
     if set(restyled) <= set(manifests.available(data)):
         columns = {"S1": "UNIT S1", "S2": "UNIT S2", "Max Merge": "UNIT S1+S2"}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from msda_tf import runs
-from msda_tf.config.branches import plan
+from msda_tf.config.branches import images_per_step, plan
 from msda_tf.errors import MsdaError, summary
 from msda_tf.experiment import jobs, oracle
 from msda_tf.experiment.jobs import Job
@@ -147,6 +147,6 @@ def _images(job: Job, steps_before: int) -> float:
     """Images that a job's networks still pass, in full-size ones: what its time is proportional to."""
     config = job.config
     networks = plan(config)
-    each = sum(config.steps * (len(network.feeds) + config.adapt) for network in networks)
+    each = sum(config.steps * images_per_step(config, network) / config.batch_size for network in networks)
     share = 1 - steps_before / (config.steps * len(networks))
     return config.batch_size * config.scale**2 * each * share

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from msda_tf.evaluation.metrics import MAX_MERGE
+from msda_tf.config.branches import MAX_MERGE
 from msda_tf.inference import merge
 from msda_tf.models.layers.resize import upsample
+from msda_tf.models.preprocess import centred, resized
 from msda_tf.models.segmenter import MultiSourceSegmenter
 
 
@@ -36,22 +37,21 @@ class Member:
 
     def logits(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Raw logits `{shown name: float32 [B, h, w, C]}` of uint8 RGB images `[B, H, W, 3]`, not up-sampled."""
-        inputs = self._resized(images) - tf.constant(self.mean, tf.float32)
+        inputs = centred(self._resized(images), self.mean)
         names = tuple(self.branches.values())
         maps = self.segmenter(inputs, branches=names, levels=(self.level,), training=False)[self.level]
         return {shown: tf.cast(maps[name], tf.float32) for shown, name in self.branches.items()}
 
     def _resized(self, images):
-        """Float32 images of whole levels at the network's input size, as the training pipeline makes them."""
+        """Images of whole levels at the network's input size."""
         if self.size is None and self.scale == 1.0:
-            return tf.cast(images, tf.float32)
+            return images
         if self.size is not None:
             size = tf.constant(self.size)
         else:
             size = tf.cast(tf.round(tf.cast(tf.shape(images)[1:3], tf.float32) * self.scale), tf.int32)
             size = tf.maximum(size, 1)
-        resized = tf.image.resize(images, size, "bicubic", antialias=True)
-        return tf.clip_by_value(tf.round(resized), 0.0, 255.0)
+        return resized(images, size)
 
 
 class SmallMap(NamedTuple):

@@ -7,6 +7,7 @@ import keras
 from msda_tf.config import TrainConfig
 from msda_tf.config.branches import NetworkPlan
 from msda_tf.inference.members import Member
+from msda_tf.methods import METHODS
 from msda_tf.models.segmenter import MultiSourceSegmenter
 
 
@@ -22,14 +23,16 @@ def build_segmenter(
       discriminators: False leaves them out, as inference does not need them.
     """
     keras.utils.set_random_seed(config.seed)
+    discriminators = discriminators and METHODS[config.method].discriminators
     with dtype_policy(config.precision):
         segmenter = MultiSourceSegmenter(
             branches=network.branches,
             num_classes=num_classes,
             backbone=config.backbone,
+            decoder=config.decoder,
             norm=config.norm,
             rates=config.aspp_rates,
-            discriminators=config.discriminators if config.adapt and discriminators else "none",
+            discriminators=config.discriminators if discriminators else "none",
             discriminator_width=config.discriminator_width,
             recompute=config.recompute,
             name="segmenter",

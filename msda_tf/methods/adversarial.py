@@ -13,10 +13,10 @@ import tensorflow as tf
 from msda_tf.config import TrainConfig
 from msda_tf.methods import losses
 from msda_tf.methods.domain_pass import GradientSum, HeadLosses, descend, micro_batches
+from msda_tf.methods.optimizers import discriminator_optimizer, generator_optimizer, learning_rate
 from msda_tf.methods.supervised import SourceLoss
 from msda_tf.models.layers.resize import upsample
 from msda_tf.models.segmenter import MultiSourceSegmenter
-from msda_tf.methods.optimizers import discriminator_optimizer, generator_optimizer, learning_rate
 
 
 def make(*, config: TrainConfig, segmenter: MultiSourceSegmenter, feeds, strategy) -> "Adversarial":
@@ -102,7 +102,7 @@ class Adversarial:
         return HeadLosses(self._lambda_adv[level] * adversarial, judged, metrics)
 
     def _judge(self, level, branch, maps, domain, share):
-        """(answers, loss, metrics): of the head's discriminator for softmax maps `[B, H, W, C]`, and its half of L_D."""
+        """(answers, loss, metrics) of the head's discriminator for softmax maps `[B, H, W, C]`: a half of its L_D."""
         objective, share = self.config.gan, share * self._share
         answers = self.segmenter.module(level).discriminator(branch)(tf.nn.softmax(maps))
         loss = losses.discriminator_loss(answers, domain, objective) * share

@@ -5,9 +5,9 @@ import tensorflow as tf
 from msda_tf.config import TrainConfig
 from msda_tf.methods import losses
 from msda_tf.methods.domain_pass import GradientSum, HeadLosses, descend, micro_batches
+from msda_tf.methods.optimizers import generator_optimizer, learning_rate
 from msda_tf.models.layers.resize import upsample
 from msda_tf.models.segmenter import MultiSourceSegmenter
-from msda_tf.methods.optimizers import generator_optimizer, learning_rate
 
 
 def make(*, config: TrainConfig, segmenter: MultiSourceSegmenter, feeds, strategy) -> "Supervised":

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from msda_tf import methods
 from msda_tf.config import TrainConfig
-from msda_tf.config.branches import MAX_MERGE, NetworkPlan
+from msda_tf.config.branches import MAX_MERGE, NetworkPlan, images_per_step
 from msda_tf.config.inputs import image_mean
 from msda_tf.data import pipeline
 from msda_tf.data.corrupt import CorruptRecords
@@ -51,9 +51,7 @@ class SegmentationTask:
             )
         self._step = replicas.step_on_all(self.method.step, strategy, jit=config.jit)
         self.checkpointables = {"segmenter": self.segmenter} | self.method.checkpointables
-        self._batches = Batches(
-            config=config, network=network, manifests=manifests, strategy=strategy, corrupt=corrupt
-        )
+        self._batches = Batches(config=config, network=network, manifests=manifests, strategy=strategy, corrupt=corrupt)
         branches = {branch: branch for branch in network.branches}
         mean = image_mean(config, self.target)
         self.inference = Inference(
@@ -66,7 +64,7 @@ class SegmentationTask:
         return self._batches.starting_at(first_step)
 
     def train_step(self, batch: dict) -> dict[str, tf.Tensor]:
-        """Runs one step on a batch of `batches`: losses, norms and accuracies, float32 scalars at the weights before."""
+        """Runs one step on a batch of `batches`: losses and norms, float32 scalars at the weights before it."""
         return self._step({"sources": batch["sources"], "target": batch["target"]})
 
     def step_graph(self, batch: dict) -> tf.Graph:
@@ -100,14 +98,7 @@ class SegmentationTask:
                 maps = {"ground truth": example.label, **example.maps}
                 drawn["panel"] = pictures.panel(example.image, maps, self.classes)
 
-        matrices = scoring.score(
-            self._label_maps, images, classes=len(self.classes), corrupt=corrupt, on_scored=draw
-        )
+        matrices = scoring.score(self._label_maps, images, classes=len(self.classes), corrupt=corrupt, on_scored=draw)
         scalars = {f"miou/{name}": protocol.score(m, self.classes).miou_all for name, m in matrices.items()}
         best = scalars[f"miou/{MAX_MERGE if MAX_MERGE in matrices else self.network.branches[0]}"]
         return Evaluation(scalars=scalars, pictures=drawn, score=best)
-
-
-def images_per_step(config: TrainConfig, network: NetworkPlan) -> int:
-    """Images of all domains that a step of a network sees."""
-    return config.batch_size * (len(network.feeds) + methods.METHODS[config.method].adapts)

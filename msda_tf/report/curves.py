@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from msda_tf.config.branches import MAX_MERGE
 from msda_tf.errors import MsdaError
-from msda_tf.evaluation.metrics import MAX_MERGE
 from msda_tf.runs.trained import Trained
 
 MOST_POINTS = 200

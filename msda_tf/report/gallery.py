@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from msda_tf.config.branches import MAX_MERGE
 from msda_tf.evaluation import confusion
-from msda_tf.evaluation.metrics import MAX_MERGE
 from msda_tf.labels import IGNORE
 
 # Pixels of the longer side: enough for a screen, and little enough to hold some dozens of images in memory.

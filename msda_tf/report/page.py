@@ -10,13 +10,12 @@ import yaml
 from markupsafe import Markup
 
 from msda_tf import __version__, config, evaluate
+from msda_tf.config.branches import MAX_MERGE, NO_ADAPT, adapts
 from msda_tf.evaluate import Evaluation
 from msda_tf.evaluation import protocol
-from msda_tf.evaluation.metrics import MAX_MERGE
 from msda_tf.report import charts, curves, encode, tables
 from msda_tf.report.curves import Curve
 from msda_tf.report.gallery import Gallery, pair
-from msda_tf.runs.trained import NO_ADAPT
 
 _FIXED_COLORS = {NO_ADAPT: "--none", "S1": "--s1", "S2": "--s2", "S-All": "--pooled", MAX_MERGE: "--merged"}
 _MORE_COLORS = ("--m1", "--m2", "--m3", "--m4", "--m5", "--m6")
@@ -143,7 +142,7 @@ def _run(run) -> dict:
         "directory": str(run.directory),
         "sources": " + ".join(run.config.sources),
         "steps": run.config.steps,
-        "adapt": run.config.adapt,
+        "adapt": adapts(run.config),
         "layout": run.config.layout,
         "started": provenance.get("started", "unknown"),
         "packages": ", ".join(f"{name} {version}" for name, version in provenance.get("packages", {}).items()),

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from msda_tf.config.branches import NO_ADAPT
 from msda_tf.evaluate import Evaluation
 from msda_tf.evaluation import protocol
 from msda_tf.evaluation.protocol import Scores
 from msda_tf.evaluation.tables import best
 from msda_tf.labels import CITYSCAPES_CLASSES, PROTOCOLS
-from msda_tf.runs.trained import NO_ADAPT
 
 
 def headline(scores: dict[str, Scores], better: str) -> str:

@@ -5,10 +5,9 @@ import pathlib
 from dataclasses import dataclass
 
 from msda_tf import runs
-from msda_tf.config.branches import NetworkPlan
+from msda_tf.config.branches import MAX_MERGE, NetworkPlan, adapts
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.evaluation import metrics
-from msda_tf.evaluation.metrics import MAX_MERGE
 from msda_tf.runs import Run
 from msda_tf.training import checkpoint_files
 
@@ -80,7 +79,7 @@ def summary(directory: pathlib.Path) -> RunSummary:
         target=config.target,
         sources=config.sources,
         layout=config.layout,
-        adapt=config.adapt,
+        adapt=adapts(config),
         steps=config.steps,
         done=done,
         miou=miou,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from msda_tf import runs
-from msda_tf.config.branches import NetworkPlan
+from msda_tf.config.branches import NetworkPlan, adapts, shown_name
 from msda_tf.errors import UsageError
 from msda_tf.inference.members import Inference, Member
 from msda_tf.inference.merge import RULES
@@ -16,9 +16,6 @@ from msda_tf.labels import ClassList
 from msda_tf.runs import Run
 from msda_tf.runs.made_from import Checkpoint
 from msda_tf.training.checkpoints import Checkpoints
-
-NO_ADAPT = "No Adapt"
-"""The shown name of S-All in a run without adversarial terms (the paper's column)."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +105,9 @@ def load(
     elif merge not in RULES:
         raise UsageError(f"unknown merge rule {merge!r}: one of {', '.join(RULES)}")
     # The paper's order of columns: No Adapt comes first.
-    ordered = sorted(found, key=lambda run: run.config.adapt)
+    ordered = sorted(found, key=lambda run: adapts(run.config))
     names = _shown_names(ordered)
-    adapted = {run.directory for run in found if run.config.adapt}
+    adapted = {run.directory for run in found if adapts(run.config)}
     merged = [shown for (run, _, _), shown in names.items() if run in adapted] or list(names.values())
     if branches is not None:
         unknown = [name for name in branches if name not in names.values()]
@@ -165,8 +162,7 @@ def _shown_names(found: list[Run]) -> dict[tuple[pathlib.Path, str, str], str]:
     for run in found:
         for network in run.networks:
             for branch in network.branches:
-                without = NO_ADAPT if branch == "S-All" else f"{NO_ADAPT} {branch}"
-                bare[run.directory, network.name, branch] = branch if run.config.adapt else without
+                bare[run.directory, network.name, branch] = shown_name(run.config, branch)
     counts = collections.Counter(bare.values())
     folders = collections.Counter(run.directory.resolve().name for run in found)
     shown = {}

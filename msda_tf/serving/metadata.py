@@ -3,9 +3,9 @@
 import datetime
 
 from msda_tf import __version__, runs
+from msda_tf.config.branches import MAX_MERGE
 from msda_tf.errors import MsdaError
 from msda_tf.evaluation import metrics
-from msda_tf.evaluation.metrics import MAX_MERGE
 from msda_tf.evaluation.protocol import score
 from msda_tf.labels import IGNORE
 from msda_tf.runs.trained import Trained

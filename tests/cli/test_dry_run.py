@@ -58,14 +58,14 @@ def test_shows_the_cost_of_every_network_and_writes_nothing(capsys, prepared_dat
 
 def test_parameters_by_part_are_all_there_are(prepared_data):
     settings = {"target": "cityscapes", "data": str(prepared_data)}
-    for extra in ({}, {"norm": "frozen"}, {"adapt": False, "layout": "s-all"}):
+    for extra in ({}, {"norm": "frozen"}, {"method": "supervised", "layout": "s-all"}):
         config, _ = configuration.resolve(preset="tiny", settings=settings | extra)
         for network in plan(config):
             segmenter = build_segmenter(config, network, len(manifests.find(prepared_data, "gta5").classes))
             counts = dry_run.parameters(segmenter)
             assert sum(counts.values()) == segmenter.count_params()
             assert (counts["frozen"] > 0) == (config.norm == "frozen")
-            assert (counts["discriminators"] > 0) == config.adapt
+            assert (counts["discriminators"] > 0) == (config.method == "adversarial")
 
 
 def test_refuses_what_training_refuses(capsys, prepared_data):

@@ -24,7 +24,7 @@ def evaluate(*arguments):
 def no_adapt_run(prepared_data, tmp_path_factory):
     """A run without adaptation, with random weights."""
     directory = tmp_path_factory.mktemp("runs") / "plain"
-    return fresh_runs.write(directory, prepared_data, layout="s-all", adapt=False, seed=3)
+    return fresh_runs.write(directory, prepared_data, layout="s-all", method="supervised", seed=3)
 
 
 def upsampled(maps, height, width):

@@ -13,7 +13,7 @@ def report(*arguments):
 
 def test_a_page_of_one_run_without_merge_or_log_or_images(prepared_data, tmp_path, capsys):
     """The barest case; metrics.json of the run, which may be that of the whole split, is left alone."""
-    run = fresh_runs.write(tmp_path / "plain", prepared_data, layout="s-all", adapt=False)
+    run = fresh_runs.write(tmp_path / "plain", prepared_data, layout="s-all", method="supervised")
     (run.directory / "metrics.json").write_text("{}")
     output = tmp_path / "page.html"
     assert report("--run", run.directory, "--output", output, "--limit", 2, "--gallery", 0) == 0

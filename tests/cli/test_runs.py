@@ -22,7 +22,12 @@ def folder(prepared_data, trained_run, tmp_path):
     shutil.copytree(trained_run.directory, tmp_path / "runs" / "adapted")
     (tmp_path / "runs" / "adapted" / "metrics.json").unlink(missing_ok=True)
     fresh_runs.write(
-        tmp_path / "runs" / "deep" / "fresh", prepared_data, weights=False, layout="s-all", adapt=False, steps=500
+        tmp_path / "runs" / "deep" / "fresh",
+        prepared_data,
+        weights=False,
+        layout="s-all",
+        method="supervised",
+        steps=500,
     )
     (tmp_path / "runs" / "notes").mkdir()
     return tmp_path / "runs"

@@ -113,7 +113,7 @@ def test_no_adapt_is_the_pooled_branch_unless_asked_otherwise(capsys):
     for extra, layout in (([], "s-all"), (["--layout", "joint"], "joint")):
         _, output, _ = run(capsys, "--target", "gta5", "--no-adapt", *extra, "--print-config")
         values = yaml.safe_load(output)
-        assert (values["adapt"], values["layout"]) == (False, layout)
+        assert (values["method"], values["layout"]) == ("supervised", layout)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -219,5 +219,5 @@ def test_default_directories_tell_runs_apart():
     def name(**settings):
         return str(train.default_directory(configuration.resolve(settings={"target": "gta5", **settings})[0]))
 
-    names = [name(), name(adapt=False), name(layout="joint"), name(seed=2)]
+    names = [name(), name(method="supervised"), name(layout="joint"), name(seed=2)]
     assert names == ["runs/gta5", "runs/gta5-no-adapt", "runs/gta5-joint", "runs/gta5-seed2"]

@@ -31,7 +31,7 @@ def test_the_papers_grid_is_twelve_runs_and_trains_no_network_twice():
         for job in own:
             assert (job.config.scale, job.config.backbone, job.config.steps) == (row[1], "resnet101", 50000)
             assert set(job.config.sources) == {"cityscapes", "synthia", "gta5"} - {row[0]}
-    assert [job.config.adapt for job in found[:2]] == [True, False]
+    assert [job.config.method for job in found[:2]] == ["adversarial", "supervised"]
 
 
 def test_subsets_seeds_and_settings():
@@ -45,7 +45,12 @@ def test_miniature_has_an_oracle_that_never_sees_the_sources():
     found = plan("miniature", targets=["gta5"])
     assert [job.kind for job in found] == ["adapted", "no-adapt", "oracle"]
     oracle = found[-1].config
-    assert (oracle.target, oracle.sources, oracle.adapt, oracle.layout) == ("gta5", ("gta5_labelled",), False, "s-all")
+    assert (oracle.target, oracle.sources, oracle.method, oracle.layout) == (
+        "gta5",
+        ("gta5_labelled",),
+        "supervised",
+        "s-all",
+    )
     assert oracle.backbone == "tiny" and oracle.data == "out/labelled"
 
 

@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from networks import resnet
+from stepped import Stepped
 
 from msda_tf.config import TrainConfig
 from msda_tf.labels import IGNORE
-from msda_tf.methods.adversarial import GanStep
+from msda_tf.methods import METHODS
+from msda_tf.methods.adversarial import Adversarial
+from msda_tf.methods.supervised import Supervised
 from msda_tf.models.backbones.atrous_resnet import Depth
 from msda_tf.models.segmenter import LEVELS, MultiSourceSegmenter
 from msda_tf.training.optimizers import make_optimizer
@@ -44,23 +47,20 @@ def make_step(
         backbone=resnet(DEPTH),
         norm=norm,
         rates=(1, 2),
-        discriminators=config.discriminators if config.adapt else "none",
+        discriminators=config.discriminators if METHODS[config.method].discriminators else "none",
         discriminator_width=4,
     )
     segmenter.create_variables()
     for variable in segmenter.generator_variables:
         if len(variable.shape) > 1:  # the classifiers start so flat that their softmax would carry no gradient
             variable.assign(variable * 5)
-    return GanStep(
-        segmenter=segmenter,
-        config=config,
-        feeds=feeds,
-        generator_optimizer=make_optimizer("adam", generator_lr, variables=segmenter.generator_variables),
-        discriminator_optimizer=make_optimizer("adam", discriminator_lr, variables=segmenter.discriminator_variables)
-        if config.adapt
-        else None,
-        strategy=strategy or tf.distribute.get_strategy(),
-    )
+    strategy = strategy or tf.distribute.get_strategy()
+    options = {"segmenter": segmenter, "config": config, "feeds": feeds, "strategy": strategy}
+    options["generator_optimizer"] = make_optimizer("adam", generator_lr, variables=segmenter.generator_variables)
+    if config.method == "supervised":
+        return Stepped(Supervised(**options), strategy)
+    critic = make_optimizer("adam", discriminator_lr, variables=segmenter.discriminator_variables)
+    return Stepped(Adversarial(**options, discriminator_optimizer=critic), strategy)
 
 
 def images(seed, height, width, *, labelled=True, size=2):
@@ -125,7 +125,7 @@ def reference(step, batch):
                 seg = tf.add_n(entropies) / max(valid, 1)
                 losses[f"seg/{level}/{branch}"] = seg
                 network += seg_weight[level] * seg
-                if not config.adapt:
+                if config.method == "supervised":
                     continue
                 target_map = tf.nn.softmax(resize(target[level][branch], batch["target"]["image"].shape[1:3]))
                 discriminator = segmenter.module(level).discriminator(branch)
@@ -137,7 +137,7 @@ def reference(step, batch):
                 losses[f"disc/{level}/{branch}"] = (tf.add_n(on_source) / len(on_source) + on_target) / 2
                 critic += losses[f"disc/{level}/{branch}"]
     generator = tape.gradient(network, [v.value for v in segmenter.generator_variables])
-    if not config.adapt:
+    if config.method == "supervised":
         return generator, [], losses
     return generator, tape.gradient(critic, [v.value for v in segmenter.discriminator_variables]), losses
 
@@ -164,7 +164,7 @@ JOINT = (("S1", "S-All"), ("S2", "S-All"))
         ({"discriminators": "level"}, (("S1",), ("S2",))),
         ({"accumulate": 2}, (("S1",), ("S2",))),
         ({"accumulate": 2}, JOINT),
-        ({"adapt": False}, (("S1",), ("S2",))),
+        ({"method": "supervised"}, (("S1",), ("S2",))),
         ({}, (("S1",), ("S2",), ("S3",))),
     ],
     ids=str,
@@ -265,9 +265,9 @@ def test_images_without_any_label_give_no_loss_and_no_nan():
 
 def test_no_adapt_is_plain_supervised_training():
     """Three steps without adversarial terms against a loop of cross-entropy and Keras' own Adam."""
-    step = make_step(dataclasses.replace(CONFIG, adapt=False), feeds=(("S-All",),))
+    step = make_step(dataclasses.replace(CONFIG, method="supervised"), feeds=(("S-All",),))
     assert not step.segmenter.discriminator_variables
-    plain = make_step(dataclasses.replace(CONFIG, adapt=False), feeds=(("S-All",),))
+    plain = make_step(dataclasses.replace(CONFIG, method="supervised"), feeds=(("S-All",),))
     optimizer = keras.optimizers.Adam(1e-2, epsilon=1e-8)
     for number in range(3):
         batch = make_batch(number)

@@ -9,10 +9,11 @@ import pytest
 import tensorflow as tf
 from networks import resnet
 from seeded import seeded_labels
+from stepped import Stepped
 
 from msda_tf.config import TrainConfig
 from msda_tf.inference.networks import dtype_policy
-from msda_tf.methods.adversarial import GanStep
+from msda_tf.methods.adversarial import Adversarial
 from msda_tf.models.backbones.atrous_resnet import Depth
 from msda_tf.models.segmenter import MultiSourceSegmenter
 from msda_tf.training.optimizers import make_optimizer
@@ -52,10 +53,11 @@ def make_step(policy, *, feeds=FEEDS, **changes):
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
             optimizer.build(variables)
         optimizers.append(optimizer)
-    return GanStep(
+    method = Adversarial(
         segmenter=segmenter, config=config, feeds=feeds, generator_optimizer=optimizers[0],
         discriminator_optimizer=optimizers[1], strategy=tf.distribute.get_strategy(),
     )  # fmt: skip
+    return Stepped(method, jit=config.jit)
 
 
 def make_batch(feeds=FEEDS, size=SIZE):

@@ -79,7 +79,7 @@ def domain_loss_by_loop(answers, domain, objective):
     return sum(values) / len(values)
 
 
-@pytest.mark.parametrize("objective", losses.GAN_OBJECTIVES)
+@pytest.mark.parametrize("objective", ["vanilla", "lsgan"])
 def test_adversarial_losses(objective):
     rng = np.random.default_rng(1)
     source, target = (rng.normal(0, 3, (2, 4, 7, 1)).astype(np.float32) for _ in range(2))

@@ -12,15 +12,15 @@ from golden import unpack
 from networks import relative_error, set_weights, torch_layout, torch_name
 
 from msda_tf.inference.networks import dtype_policy
-from msda_tf.methods.adversarial import GanStep
+from msda_tf.methods.adversarial import Adversarial
 
 
 def run(case, policy="float32"):
-    """(losses, gradients by Torch name, statistics by Torch name) of `GanStep.gradients`."""
+    """(losses, gradients by Torch name, statistics by Torch name) of `Adversarial.gradients`."""
     with dtype_policy(policy):
         segmenter, state = step_segmenter(case)
     set_weights(segmenter, state)
-    step = GanStep(
+    step = Adversarial(
         segmenter=segmenter,
         config=case.config,
         feeds=case.feeds,

@@ -20,7 +20,7 @@ def joint(prepared_data, tmp_path_factory):
 @pytest.fixture(scope="module")
 def plain(prepared_data, tmp_path_factory):
     directory = tmp_path_factory.mktemp("runs") / "plain"
-    return fresh_runs.write(directory, prepared_data, layout="s-all", adapt=False)
+    return fresh_runs.write(directory, prepared_data, layout="s-all", method="supervised")
 
 
 def test_every_variable_is_restored(trained_run):
@@ -78,7 +78,7 @@ def test_chosen_branches(joint):
 
 
 def test_sources_of_a_run_without_adaptation(tmp_path, prepared_data):
-    run = fresh_runs.write(tmp_path / "run", prepared_data, layout="joint", adapt=False)
+    run = fresh_runs.write(tmp_path / "run", prepared_data, layout="joint", method="supervised")
     networks = trained.load([run.directory])
     assert networks.inference.branch_names == ["No Adapt S1", "No Adapt S2", "No Adapt"]
     # Nothing else is there to merge.

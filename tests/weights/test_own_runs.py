@@ -10,6 +10,7 @@ from seeded import seeded_image, seeded_state
 from msda_tf import files, runs, weights
 from msda_tf.config import TrainConfig, to_dict
 from msda_tf.errors import MsdaError, UsageError
+from msda_tf.runs.directory import FORMAT
 from msda_tf.training.checkpoints import Checkpoints
 
 CLASSES = 5
@@ -32,7 +33,7 @@ def write_run(directory, networks, **options):
     directory.mkdir()
     (directory / "config.yaml").write_text(yaml.safe_dump(to_dict(config)))
     classes = [{"name": str(number), "color": [0, 0, 0]} for number in range(CLASSES)]
-    files.write_json(directory / "run.json", {"format": runs.FORMAT, "classes": classes, "mean_rgb": [1, 2, 3]})
+    files.write_json(directory / "run.json", {"format": FORMAT, "classes": classes, "mean_rgb": [1, 2, 3]})
     run = runs.read(directory)
     for plan in run.networks:
         if plan.name in networks:

@@ -1,0 +1,25 @@
+"""A method whose steps are run as training runs them."""
+
+import tensorflow as tf
+
+from msda_tf.training.replicas import step_on_all
+
+
+class Stepped:
+    """Calling it takes a step on a batch; everything else is the method's own.
+
+    Args:
+      method: see `msda_tf.methods.contract.Method`.
+      strategy: the devices it was made for.
+      jit: compile the step with XLA.
+    """
+
+    def __init__(self, method, strategy: tf.distribute.Strategy | None = None, *, jit: bool = False):
+        self.method = method
+        self._step = step_on_all(method.step, strategy or tf.distribute.get_strategy(), jit=jit)
+
+    def __call__(self, batch: dict) -> dict[str, tf.Tensor]:
+        return self._step(batch)
+
+    def __getattr__(self, name):
+        return getattr(self.method, name)
