@@ -6,6 +6,7 @@ import time
 
 import click
 
+from msda_tf.config.branches import MAX_MERGE
 from msda_tf.errors import MsdaError
 
 from . import options
@@ -68,7 +69,7 @@ def _raw_images(data: pathlib.Path, target: str) -> pathlib.Path:
 
 def _summarize(output, run, target, began) -> None:
     branches = json.loads((run / "metrics.json").read_text())["branches"]
-    trained = branches["Max Merge"]["miou_19"]
+    trained = branches[MAX_MERGE]["miou_19"]
     untrained = _untrained_score(run)
     say()
     say("What happened", bold=True)

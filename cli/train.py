@@ -11,6 +11,7 @@ from msda_tf import config as configuration
 from msda_tf.config.presets import PRESETS
 from msda_tf.data import manifest as manifests
 from msda_tf.errors import MsdaError, UsageError
+from msda_tf.methods import METHODS
 
 from . import options as types
 from . import terminal
@@ -26,7 +27,12 @@ from .terminal import command_line, say, text_column
 @click.option("--data", type=types.Path(), help="Folder that prepare wrote.  [default: data]")
 @click.option("--run", "directory", type=types.Path(), help="Run directory.  [default: runs/TARGET]")
 @click.option("--layout", type=click.Choice(["separate", "joint", "sources", "s-all"]), help="Networks to train.")
-@click.option("--no-adapt", is_flag=True, help="Without adversarial terms: the paper's No Adapt column (layout s-all).")
+@click.option(
+    "--method",
+    type=click.Choice(tuple(METHODS)),
+    help="; ".join(f"{name}: {entry.summary}" for name, entry in METHODS.items()) + ".",
+)
+@click.option("--no-adapt", is_flag=True, help="Method supervised, layout s-all: the paper's No Adapt column.")
 @click.option("--preset", help=f"Starting point: {', '.join(PRESETS)}.  [default: paper; tiny for miniature data]")
 @click.option("--config", "file", type=types.Path(), help="YAML file of settings.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting; may be given several times.")

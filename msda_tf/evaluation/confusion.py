@@ -6,16 +6,11 @@ as in cityscapesScripts. Pixels whose true label is 255 are not counted. Matrice
 are taken from the sum, never averaged over images.
 """
 
-from typing import TYPE_CHECKING
-
 import cv2
 import numpy as np
 
 from msda_tf.errors import MsdaError
 from msda_tf.labels import IGNORE
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 # cv2.calcHist returns float32, in which counts are exact below 2^24.
 _EXACT = 1 << 24
@@ -66,42 +61,6 @@ def confusion_matrix(
     matrix[:, :classes] = counts[:classes, :classes]
     matrix[:, classes] = counts[:classes, classes:].sum(axis=1)
     return matrix
-
-
-def confusion_matrix_tf(labels: "tf.Tensor", predictions: "tf.Tensor", *, classes: int) -> "tf.Tensor":
-    """The same counts as TensorFlow operations, to be part of a `tf.function` on any device.
-
-    All shapes are static if those of the arguments are, so that it compiles with XLA (which skips the check of the
-    labels: pixels with a label that is neither a class nor 255 are then left out).
-
-    Args:
-      labels: integer tensor of any shape, the true trainIds; 255 = ignored.
-      predictions: integer tensor of the same shape; ids outside 0..C-1 are no class.
-      classes: C, at most 255.
-
-    Returns:
-      int64 `[C, C + 1]`.
-
-    Raises:
-      tf.errors.InvalidArgumentError: a label is neither a class nor 255.
-    """
-    import tensorflow as tf  # The tables need no more of this module than NumPy.
-
-    labels = tf.cast(tf.reshape(labels, [-1]), tf.int32)
-    predictions = tf.cast(tf.reshape(predictions, [-1]), tf.int32)
-    is_class = (labels >= 0) & (labels < classes)
-    wrong = tf.where(is_class | (labels == IGNORE), IGNORE, labels)
-    tf.debugging.Assert(
-        tf.reduce_all(wrong == IGNORE),
-        [f"a label is neither in 0..{classes - 1} nor {IGNORE} but", tf.reduce_min(wrong), tf.reduce_max(wrong)],
-    )
-    predictions = tf.where((predictions >= 0) & (predictions < classes), predictions, classes)
-    # Ignored pixels share one bin behind the matrix: dropping them first would make a shape that depends on values.
-    bins = classes * (classes + 1) + 1
-    index = tf.where(is_class, labels * (classes + 1) + predictions, bins - 1)
-    # 32-bit counters are the fast ones on GPUs, and no batch has 2^31 pixels.
-    counts = tf.math.bincount(index, minlength=bins, maxlength=bins, dtype=tf.int32)
-    return tf.cast(tf.reshape(counts[:-1], [classes, classes + 1]), tf.int64)
 
 
 def class_iou(matrix: np.ndarray) -> np.ndarray:

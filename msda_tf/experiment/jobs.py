@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from msda_tf import config as configuration
 from msda_tf import runs
 from msda_tf.config import PAPER_DATASETS, TrainConfig, branches
+from msda_tf.config.branches import MAX_MERGE, NO_ADAPT, S_ALL
 from msda_tf.data import manifest as manifests
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.evaluation import metrics
@@ -31,7 +32,7 @@ TARGETS = ("cityscapes", "synthia", "gta5")
 # What tells the runs of a grid apart cannot be the same in all of them.
 _GIVEN_BY_GRID = ("target", "sources", "data", "scale", "seed", "layout", "adapt", "method")
 
-_BRANCHES = ("S1", "S2", "S-All", "Max Merge")
+_BRANCHES = ("S1", "S2", S_ALL, MAX_MERGE)
 
 
 @dataclass(frozen=True)
@@ -143,16 +144,16 @@ def _row(grid, output, data, target, scale, seed, settings) -> list[Job]:
 
     found = [
         job("adapted", {name: name for name in _BRANCHES}, layout="separate"),
-        job("no-adapt", {"No Adapt": "No Adapt"}, layout="s-all", method="supervised"),
+        job("no-adapt", {NO_ADAPT: NO_ADAPT}, layout="s-all", method="supervised"),
     ]
     if grid == "miniature":
         own = {"data": str(output / oracle.FOLDER), "sources": [oracle.labelled_name(target)]}
-        found.append(job("oracle", {"No Adapt": "Oracle"}, layout="s-all", method="supervised", **own))
+        found.append(job("oracle", {NO_ADAPT: "Oracle"}, layout="s-all", method="supervised", **own))
     restyled = [f"{source}_as_{target}" for source in sources]
     if set(restyled) <= set(manifests.available(data)):
-        columns = {"S1": "UNIT S1", "S2": "UNIT S2", "Max Merge": "UNIT S1+S2"}
+        columns = {"S1": "UNIT S1", "S2": "UNIT S2", MAX_MERGE: "UNIT S1+S2"}
         found.append(job("unit-sources", columns, layout="sources", sources=restyled))
-        columns = {"S-All": "UNIT S-All", "Max Merge": "UNIT Max Merge"}
+        columns = {S_ALL: "UNIT S-All", MAX_MERGE: "UNIT Max Merge"}
         first = found[-1].directory
         found.append(job("unit-s-all", columns, layout="s-all", sources=restyled, scored_with=[first]))
     return found

@@ -6,10 +6,10 @@ absent class counts 0: only so do the rows of Table 2 average to Table 1, to the
 
 from collections.abc import Sequence
 
-from msda_tf.config.branches import MAX_MERGE
+from msda_tf.config.branches import MAX_MERGE, NO_ADAPT, S_ALL
 from msda_tf.labels import CITYSCAPES_CLASSES
 
-NO_ADAPT, S1, S2, S_ALL, UNIT = "No Adapt", "S1", "S2", "S-All", "UNIT S1+S2"
+S1, S2, UNIT = "S1", "S2", "UNIT S1+S2"
 
 SOURCES = {
     "cityscapes": ("gta5", "synthia"),

@@ -4,21 +4,22 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from msda_tf.config.branches import MAX_MERGE, NO_ADAPT, S_ALL
 from msda_tf.errors import MsdaError
 from msda_tf.evaluation import metrics
 from msda_tf.evaluation.protocol import Scores
 from msda_tf.experiment import jobs, paper
 from msda_tf.experiment.jobs import Job
 
-COLUMNS = ("No Adapt", "S1", "S2", "S-All", "Max Merge", "Oracle")
+COLUMNS = (NO_ADAPT, "S1", "S2", S_ALL, MAX_MERGE, "Oracle")
 UNIT_COLUMNS = ("UNIT S1", "UNIT S2", "UNIT S-All", "UNIT S1+S2", "UNIT Max Merge")
 
 GAINS = (
-    ("Max Merge", "No Adapt"),
-    ("S-All", "No Adapt"),
-    ("Max Merge", "S-All"),
-    ("Oracle", "No Adapt"),
-    ("Oracle", "Max Merge"),
+    (MAX_MERGE, NO_ADAPT),
+    (S_ALL, NO_ADAPT),
+    (MAX_MERGE, S_ALL),
+    ("Oracle", NO_ADAPT),
+    ("Oracle", MAX_MERGE),
 )
 """Pairs (column, column below it) whose difference a table shows."""
 

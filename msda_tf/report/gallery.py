@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from msda_tf.config.branches import MAX_MERGE
+from msda_tf.config.branches import MAX_MERGE, S_ALL
 from msda_tf.evaluation import confusion
 from msda_tf.labels import IGNORE
 
@@ -95,7 +95,7 @@ def pair(columns: Sequence[str]) -> tuple[str, str | None]:
     """
     better = MAX_MERGE if MAX_MERGE in columns else columns[-1]
     others = [column for column in columns if column != better]
-    pooled = [column for column in others if column.startswith("S-All")]
+    pooled = [column for column in others if column.startswith(S_ALL)]
     return better, (pooled or others[-1:] or [None])[0]
 
 

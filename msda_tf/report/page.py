@@ -10,14 +10,14 @@ import yaml
 from markupsafe import Markup
 
 from msda_tf import __version__, config, evaluate
-from msda_tf.config.branches import MAX_MERGE, NO_ADAPT, adapts
+from msda_tf.config.branches import MAX_MERGE, NO_ADAPT, S_ALL, adapts
 from msda_tf.evaluate import Evaluation
 from msda_tf.evaluation import protocol
 from msda_tf.report import charts, curves, encode, tables
 from msda_tf.report.curves import Curve
 from msda_tf.report.gallery import Gallery, pair
 
-_FIXED_COLORS = {NO_ADAPT: "--none", "S1": "--s1", "S2": "--s2", "S-All": "--pooled", MAX_MERGE: "--merged"}
+_FIXED_COLORS = {NO_ADAPT: "--none", "S1": "--s1", "S2": "--s2", S_ALL: "--pooled", MAX_MERGE: "--merged"}
 _MORE_COLORS = ("--m1", "--m2", "--m3", "--m4", "--m5", "--m6")
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from msda_tf.config.branches import NO_ADAPT
+from msda_tf.config.branches import NO_ADAPT, S_ALL
 from msda_tf.evaluate import Evaluation
 from msda_tf.evaluation import protocol
 from msda_tf.evaluation.protocol import Scores
@@ -27,7 +27,7 @@ def headline(scores: dict[str, Scores], better: str) -> str:
 
 
 def _others(scores, better):
-    return [(n, scores[n].miou_all) for n in (NO_ADAPT, "S-All") if n in scores and n != better]
+    return [(n, scores[n].miou_all) for n in (NO_ADAPT, S_ALL) if n in scores and n != better]
 
 
 def _points(difference: float) -> str:

@@ -52,12 +52,7 @@ def peak_bytes(graph: tf.Graph) -> int:
     Variables are not counted, nor what kernels need for themselves. Results that only hand an input on share its
     memory, and so do element-wise operations over an input that nobody else needs.
     """
-    return max(_alive(graph))[0]
-
-
-def most_alive(graph: tf.Graph, shape: tuple[int, ...]) -> int:
-    """How many float32 tensors of a shape (or its size) are alive together at most, counted as `peak_bytes` counts."""
-    return max(count for _, count in _alive(graph, shape))
+    return max(_alive(graph))
 
 
 class _Buffer:
@@ -67,19 +62,17 @@ class _Buffer:
         self.size, self.reads = size, reads
 
 
-def _alive(graph: tf.Graph, shape: tuple[int, ...] | None = None) -> Iterator[tuple[int, int]]:
-    """(bytes, number of buffers of this shape) that are alive during each operation."""
+def _alive(graph: tf.Graph) -> Iterator[int]:
+    """Bytes that are alive during each operation."""
     buffers: dict = {}
-    alive, counted = 0, 0
+    alive = 0
 
     def free(buffer):
-        nonlocal alive, counted
+        nonlocal alive
         alive -= buffer.size
-        counted -= wanted and buffer.size == wanted
         buffer.size = 0
 
-    wanted = 4 * math.prod(shape) if shape else 0
-    yield 0, 0
+    yield 0
     for operation in graph.get_operations():
         inputs = [buffers[key] for key in {tensor.ref() for tensor in operation.inputs} if key in buffers]
         last = [buffer for buffer in inputs if buffer.reads == inputs.count(buffer)]
@@ -98,8 +91,7 @@ def _alive(graph: tf.Graph, shape: tuple[int, ...] | None = None) -> Iterator[tu
             if reused is not None:
                 free(reused)
             alive += made[-1].size
-            counted += bool(wanted) and made[-1].size == wanted
-        yield alive + max((peak_bytes(called) for called in _called(operation)), default=0), counted
+        yield alive + max((peak_bytes(called) for called in _called(operation)), default=0)
         for buffer in inputs:
             buffer.reads -= 1
         for buffer in [*inputs, *made]:

@@ -48,11 +48,6 @@ class ImportReport:
     unused: tuple[str, ...]
     notes: tuple[str, ...]
 
-    @property
-    def reshaped(self) -> tuple[Match, ...]:
-        """The matches whose tensors were transposed or folded."""
-        return tuple(match for match in self.matched if match.how != "copied")
-
     def share(self, part: str) -> tuple[int, int]:
         """(matched, all) variables of "backbone", "classifiers" or "discriminators"."""
         matched = sum(_part(match.variable) == part for match in self.matched)

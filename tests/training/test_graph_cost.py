@@ -92,7 +92,6 @@ def test_memory_of_a_chain_is_two_links():
 
     # 1 MiB each; an input is freed only after the operation that reads it.
     assert graph_cost.peak_bytes(graph(chain, MEGABYTE)) == 2 * 2**20
-    assert graph_cost.most_alive(graph(chain, MEGABYTE), (1, 64, 64, 64)) == 2
 
 
 def test_memory_of_what_a_gradient_keeps():
@@ -105,7 +104,7 @@ def test_memory_of_what_a_gradient_keeps():
         return tf.reduce_sum(tape.gradient(y, x))
 
     # All five results are kept (exp's gradient reads its result), then come the gradient and, beside it, its product.
-    assert graph_cost.most_alive(graph(gradient, MEGABYTE), (1, 64, 64, 64)) in (6, 7)
+    assert graph_cost.peak_bytes(graph(gradient, MEGABYTE)) / 2**20 == pytest.approx(6.5, abs=0.51)
 
 
 def test_views_and_work_in_place_cost_nothing():
@@ -122,7 +121,7 @@ def test_work_in_place_needs_an_input_that_nobody_else_reads():
         y = tf.exp(x)
         return tf.reduce_sum(tf.nn.relu(y) * y)
 
-    assert graph_cost.most_alive(graph(two, MEGABYTE), (1, 64, 64, 64)) == 2
+    assert graph_cost.peak_bytes(graph(two, MEGABYTE)) == pytest.approx(2 * 2**20, abs=100)
 
 
 def test_unknown_sizes_count_as_one():

@@ -7,8 +7,6 @@ from msda_tf.stylize.unit.layers import ReflectConv
 
 SCALES = 3
 LAYERS = 4
-SMALLEST = 64
-"""Pixels: at the smallest scale four halvings leave one answer of an image of this height or width."""
 
 
 class UnitDiscriminator(keras.layers.Layer):
