@@ -51,7 +51,7 @@ STEPS = {
 def step_segmenter(case: StepCase):
     """The small network of a step, with its discriminators, and its weights by Torch name."""
     segmenter = small_segmenter(
-        backbone=resnet(STEP_DEPTH),
+        backbone=STEP_DEPTH,
         branches=case.branches,
         num_classes=CLASSES,
         norm=case.config.norm,
