@@ -7,7 +7,7 @@ stay well away from it, and the big network's gradients are compared in float64.
 import dataclasses
 
 import numpy as np
-from networks import SMALL, resnet, small_segmenter, torch_shapes
+from networks import SMALL, small_segmenter, torch_shapes
 from seeded import seeded, seeded_image, seeded_labels, seeded_state
 
 from msda_tf.config import TrainConfig

@@ -22,8 +22,8 @@ DEPTH = Depth(blocks=(1, 1, 1, 1), planes=(2, 3, 4, 5), stem=4, expansion=2, poo
 CLASSES, SIZE, BATCH = 5, (65, 129), 2
 FEEDS = (("S1", "S-All"),)
 # Of every loss; of all generator gradients; of all discriminator gradients, whose two halves (source and target)
-# cancel each other in part, so that the rounding of bfloat16's 8 and float16's 11 bits shows more. CPUs without instructions
-# for bfloat16 also add up in it.
+# cancel each other in part, so that the rounding of bfloat16's 8 and float16's 11 bits shows more. CPUs without
+# instructions for bfloat16 also add up in it.
 TOLERANCE = {"float32": (1e-5, 1e-4, 1e-4), "mixed_bfloat16": (6e-3, 0.2, 0.4), "mixed_float16": (5e-4, 0.08, 0.08)}
 COMBINATIONS = list(itertools.product(TOLERANCE, (False, True), (1, 2)))
 

@@ -12,7 +12,8 @@ from msda_tf.models.layers import atrous as atrous_module
 from msda_tf.models.layers.atrous import AtrousConv2D, atrous_conv2d, has_native_gradient
 
 SIZES = [(9, 7), (1, 1), (2, 11), (8, 8)]
-# A CPU without instructions for bfloat16 also adds up in it: 2^-9 a term, the root of 126 of them in a kernel's gradient.
+# A CPU without instructions for bfloat16 also adds up in it: 2^-9 for each term, times the root of the 126 terms of a
+# kernel's gradient.
 TOLERANCE = {"float64": 1e-12, "float32": 1e-6, "bfloat16": 3e-2, "float16": 2e-3}
 
 
