@@ -62,7 +62,8 @@ def has_native_gradient(dtype: tf.DType) -> bool:
 
 def _gradient_by_space_to_batch(x, kernel, upstream, dilation):
     """Gradients of the dilated convolution for x and kernel: dense gradients on the dilation's interleaved grids."""
-    height, width = tf.shape(x)[1], tf.shape(x)[2]
+    # Sizes that are known stay known: the cost of a step is counted from them.
+    height, width = x.shape[1:3] if x.shape[1:3].is_fully_defined() else tf.unstack(tf.shape(x)[1:3])
     reach = dilation * (kernel.shape[0] // 2)
     # Every grid gets the same size (round up), and x its border of zeros; upstream is zero there: nothing changes.
     grid_height, grid_width = -(-height // dilation), -(-width // dilation)
