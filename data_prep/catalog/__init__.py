@@ -45,7 +45,8 @@ def path(name: str) -> pathlib.Path:
 
 def entry(name: str) -> Entry:
     """Reads a data set's file. Raises UsageError if something is wrong with it."""
-    from ..files import yaml_lines
+    from msda_tf import yaml_lines
+
     from ..readers import description as descriptions
 
     root = yaml_lines.load(path(name))

@@ -6,10 +6,10 @@ from typing import TypeVar
 
 import numpy as np
 
+from msda_tf import yaml_lines
 from msda_tf.labels import CITYSCAPES_CLASSES, IGNORE, ClassList
+from msda_tf.yaml_lines import Node
 
-from ..files import yaml_lines
-from ..files.yaml_lines import Node
 from . import named_lists
 
 Value = TypeVar("Value", bound=Hashable)

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable
 import cv2
 import numpy as np
 
+from msda_tf import yaml_lines
 from msda_tf.errors import UsageError
 from msda_tf.image_files.headers import MAX_PIXELS, Header
 from msda_tf.labels import IGNORE, ClassList
+from msda_tf.yaml_lines import Node
 
-from ..files import yaml_lines
-from ..files.yaml_lines import Node
 from ..readers.frames import LabelReader, RawDataset, read_header
 from . import class_config, named_lists
 from .class_config import ClassRules

@@ -8,11 +8,11 @@ import pathlib
 import re
 from dataclasses import dataclass
 
+from msda_tf import yaml_lines
 from msda_tf.labels import ClassList
+from msda_tf.yaml_lines import Node
 
-from ..files import yaml_lines
 from ..files.patterns import Pattern
-from ..files.yaml_lines import Node
 from ..labels import class_config
 from ..labels.class_config import ClassRules
 

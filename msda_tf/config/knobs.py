@@ -11,6 +11,7 @@ from dataclasses import field
 
 import yaml
 
+from msda_tf import yaml_lines
 from msda_tf.errors import UsageError
 
 
@@ -104,19 +105,10 @@ def read_yaml(path: str | pathlib.Path) -> dict:
     Raises:
       UsageError: it cannot be read, is not YAML, or holds no mapping.
     """
-    try:
-        value = yaml.safe_load(pathlib.Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    except yaml.YAMLError as error:
-        line = getattr(error, "problem_mark", None)
-        where = f", line {line.line + 1}" if line else ""
-        raise UsageError(f"{path}{where}: not YAML ({getattr(error, 'problem', error)})") from None
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise UsageError(f"{path}: expected lines of 'key: value', found a {type(value).__name__}")
-    return value
+    root = yaml_lines.load(path, may_be_empty=True)
+    if not isinstance(root.value, dict):
+        raise UsageError(f"{path}: expected lines of 'key: value', found {root.shown()}")
+    return root.plain()
 
 
 def from_saved(kind: type, value: dict, path: str | pathlib.Path):

@@ -62,7 +62,7 @@ def test_errors_in_a_file_name_the_file(capsys, tmp_path):
     file = tmp_path / "my.yaml"
     for content, message in {
         "layout: seperate\n": f"{file}: layout is one of separate, joint, sources, s-all, not 'seperate' (did you mean",
-        "steps: [1\nseed: 2\n": f"{file}, line ",
+        "steps: [1\nseed: 2\n": f"{file}:2: not YAML",
         "- steps\n": f"{file}: expected lines of 'key: value', found a list",
         "sources: {a: b}\n": f"{file}: sources expects a list of names",
         "flip: 1\n": f"{file}: flip expects true or false, not 1",

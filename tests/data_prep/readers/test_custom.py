@@ -133,10 +133,10 @@ def test_other_classes_or_colours_need_force(tmp_path, toys):
         (("bath tub: [4]", "bath tub: [3]"), 13, "3 is duck already"),
         (("ignore: [0]", "ignore: [4]"), 14, "4 is bath tub already"),
         (("ignore: [0]", "name: again"), 14, "name: is there twice, first in line 1"),
-        (("ignore: [0]", "ignore: [0"), 15, "no YAML"),
-        (("ignore: [0]", "\tignore: [0]"), 14, "no YAML"),
-        (("images: more/*.png", "images: *.png"), 6, "no YAML: .*: put a text that begins with . in quotes"),
-        (("name: toys", "name: 2024-99-99"), 1, "name: no YAML: month must be in 1..12: put it in quotes"),
+        (("ignore: [0]", "ignore: [0"), 15, "not YAML"),
+        (("ignore: [0]", "\tignore: [0]"), 14, "not YAML"),
+        (("images: more/*.png", "images: *.png"), 6, "not YAML: .*: put a text that begins with . in quotes"),
+        (("name: toys", "name: 2024-99-99"), 1, "name: not YAML: month must be in 1..12: put it in quotes"),
     ],
 )
 def test_mistakes_are_pointed_at(tmp_path, change, line, said):
