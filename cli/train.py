@@ -104,7 +104,7 @@ def default_preset(file, settings, options) -> str:
     """The paper's; for generated scenes of 128 pixels' height the one that fits them."""
     config, _ = resolve(preset="paper", file=file, settings=settings, no_adapt=False, options=options)
     try:
-        target = manifests.read(pathlib.Path(config.data) / config.target)
+        target = manifests.find(pathlib.Path(config.data), config.target)
     except MsdaError:
         return "paper"  # train says what is wrong with the data
     return "tiny" if target.options.get("miniature") else "paper"

@@ -57,7 +57,7 @@ def load_manifests(config: TrainConfig) -> dict[str, Manifest]:
 
 def default_directory(config: TrainConfig) -> pathlib.Path:
     """`runs/TARGET`, with what distinguishes the run from the default one behind it."""
-    parts = [config.target]
+    parts = [config.target.replace(":", "-")]
     if not adapts(config):
         parts.append("no-adapt")
     elif config.method != TrainConfig().method:

@@ -264,8 +264,6 @@ def _manifest(
     # The most frequent first; of equally frequent ones the first in order, whatever order they were counted in.
     sizes = dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
     width, height = map(int, next(iter(sizes)).split("x"))
-    training = of_split[raw.training_split]
-    pixels = sum(result.pixels for result in training)
     labelled = {part.name: part.labelled for part in raw.parts}
     return Manifest(
         name=begun.directory.name,
@@ -273,13 +271,14 @@ def _manifest(
         classes=raw.classes,
         height=height,
         width=width,
-        mean_rgb=tuple(sum(result.rgb_sum[channel] for result in training) / pixels for channel in range(3)),
+        mean_rgb=notes.mean_rgb(of_split[raw.training_split]),
         splits={
             split: Split(
                 shards=tuple(Shard(r.file, r.examples, r.bytes, r.sha256) for r in members),
                 labelled=all(labelled[part] for part in raw.splits[split]),
                 class_pixels=tuple(sum(r.class_pixels[i] for r in members) for i in range(len(raw.classes))),
                 ignored_pixels=sum(r.ignored_pixels for r in members),
+                mean_rgb=notes.mean_rgb(members),
             )
             for split, members in of_split.items()
         },

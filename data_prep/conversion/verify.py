@@ -57,7 +57,9 @@ def verify(manifest: Manifest, *, workers: int | None = None, progress: Progress
             problems.append(f"{manifest.directory}: the pixels per class of split {name} are not those of dataset.json")
         mean = sum(c.rgb_sum for c in counted) / sum(c.pixels for c in counted)
         # A stored JPEG decodes to slightly other pixels than those the mean was taken from.
-        if name == manifest.training_split and not np.allclose(mean, manifest.mean_rgb, atol=0.5):
+        expected = [manifest.mean_rgb] if name == manifest.training_split else []
+        expected += [split.mean_rgb] if split.mean_rgb else []
+        if not all(np.allclose(mean, known, atol=0.5) for known in expected):
             problems.append(f"{manifest.directory}: the mean of split {name} is not that of dataset.json")
     try:
         class_counts.check(manifest)

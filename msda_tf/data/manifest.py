@@ -7,7 +7,7 @@ last: a folder without it was never finished. Splits may share shards: GTA5's an
 
 import json
 import pathlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from msda_tf import files
 from msda_tf.errors import MsdaError, UsageError
@@ -45,12 +45,14 @@ class Split:
       labelled: whether every example carries a label (none does otherwise).
       class_pixels: number of label pixels of each class, in trainId order; zeros if unlabelled.
       ignored_pixels: number of label pixels of no class.
+      mean_rgb: per-channel mean of its images; None if it was prepared before splits had one.
     """
 
     shards: tuple[Shard, ...]
     labelled: bool
     class_pixels: tuple[int, ...]
     ignored_pixels: int
+    mean_rgb: tuple[float, float, float] | None = None
 
     @property
     def examples(self) -> int:
@@ -123,6 +125,7 @@ def to_json(manifest: Manifest) -> dict:
                 "labelled": split.labelled,
                 "class_pixels": dict(zip(manifest.classes.names, split.class_pixels, strict=True)),
                 "ignored_pixels": split.ignored_pixels,
+                **({"mean_rgb": list(split.mean_rgb)} if split.mean_rgb else {}),
                 "shards": [asdict(shard) for shard in split.shards],
             }
             for name, split in manifest.splits.items()
@@ -168,6 +171,7 @@ def read(directory: pathlib.Path) -> Manifest:
                 labelled=split["labelled"],
                 class_pixels=tuple(split["class_pixels"][class_name] for class_name in classes.names),
                 ignored_pixels=split["ignored_pixels"],
+                mean_rgb=tuple(split["mean_rgb"]) if "mean_rgb" in split else None,
             )
             for name, split in value["splits"].items()
         }
@@ -196,12 +200,15 @@ def available(data: pathlib.Path) -> list[str]:
 
 
 def find(data: pathlib.Path, name: str) -> Manifest:
-    """The data set `name` under the folder `data`.
+    """The data set `name` under the folder `data`; of `acdc:night`, its condition night alone.
 
     Raises:
-      UsageError: there is no such prepared data set.
+      UsageError: there is no such prepared data set, or it has no such condition.
     """
     data = pathlib.Path(data)
+    name, _, condition = name.partition(":")
+    if condition:
+        return under(find(data, name), condition)
     if not (data / name / FILE_NAME).is_file():
         known = available(data)
         there = f"prepared there: {', '.join(known)}" if known else "nothing is prepared there"
@@ -210,3 +217,26 @@ def find(data: pathlib.Path, name: str) -> Manifest:
             f"data set {name!r} is not prepared in {data}/ ({there}): {hint}, or name its folder with --data"
         )
     return read(data / name)
+
+
+def under(manifest: Manifest, condition: str) -> Manifest:
+    """The data set under one condition: trained on `train_<condition>` with the mean of its images, and evaluated on
+    `val_<condition>`, whatever its training and evaluation split are called.
+
+    Raises:
+      UsageError: there is no such training split.
+    """
+    training = f"{manifest.training_split}_{condition}"
+    if training not in manifest.splits:
+        beginning = f"{manifest.training_split}_"
+        known = [split.removeprefix(beginning) for split in manifest.splits if split.startswith(beginning)]
+        has = f"it has {', '.join(known)}" if known else "its splits are not divided by condition"
+        raise UsageError(f"data set {manifest.name!r} has no condition {condition!r}: {has}")
+    evaluation = f"{manifest.evaluation_split}_{condition}"
+    return replace(
+        manifest,
+        name=f"{manifest.name}:{condition}",
+        mean_rgb=manifest.splits[training].mean_rgb or manifest.mean_rgb,
+        training_split=training,
+        evaluation_split=evaluation if evaluation in manifest.splits else None,
+    )

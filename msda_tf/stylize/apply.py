@@ -179,18 +179,18 @@ def _write_shard(path, directory, translator, storage, on_image, *, max_pixels) 
 def _manifest(source: Manifest, begun: Begun, results: dict[str, notes.Result]) -> Manifest:
     def split(old: manifests.Split) -> manifests.Split:
         found = [results[shard.file] for shard in old.shards]
-        return dataclasses.replace(old, shards=tuple(Shard(r.file, r.examples, r.bytes, r.sha256) for r in found))
+        shards = tuple(Shard(r.file, r.examples, r.bytes, r.sha256) for r in found)
+        return dataclasses.replace(old, shards=shards, mean_rgb=notes.mean_rgb(found))
 
     sizes = Counter()
     for result in results.values():
         sizes.update(result.sizes)
     training = [results[shard.file] for shard in source.splits[source.training_split].shards]
-    pixels = sum(result.pixels for result in training)
     origin = describe(begun, sizes=dict(sizes), rejected=0, excluded=source.options.get("excluded", []))
     return dataclasses.replace(
         source,
         name=begun.directory.name,
-        mean_rgb=tuple(sum(result.rgb_sum[channel] for result in training) / pixels for channel in range(3)),
+        mean_rgb=notes.mean_rgb(training),
         splits={name: split(old) for name, old in source.splits.items()},
         options=origin,
         directory=None,

@@ -89,3 +89,37 @@ def test_available_and_find(tmp_path):
     with pytest.raises(UsageError, match="'unfinished' is not prepared .*prepared there: a, b"):
         manifests.find(tmp_path, "unfinished")
     assert manifests.available(tmp_path / "nowhere") == []
+
+
+DAY, NIGHT = (manifests.Shard(f"train_{time}-00000-of-00001.tfrecord", 2, 9, "ef" * 32) for time in ("day", "night"))
+CITY = dataclasses.replace(
+    MANIFEST,
+    name="city",
+    splits={
+        "train": manifests.Split((DAY, NIGHT), False, (0, 0), 0, (2.0, 2.0, 2.0)),
+        "train_day": manifests.Split((DAY,), False, (0, 0), 0, (3.0, 3.0, 3.0)),
+        "train_night": manifests.Split((NIGHT,), False, (0, 0), 0, (1.0, 1.0, 1.0)),
+        "val": manifests.Split((SHARED,), True, (3, 4), 0),
+        "val_night": manifests.Split((SHARED,), True, (3, 4), 0),
+    },
+    evaluation_split="val",
+)
+
+
+def test_under_one_condition(tmp_path):
+    (tmp_path / "city").mkdir()
+    manifests.write(CITY, tmp_path / "city")
+    night = manifests.find(tmp_path, "city:night")
+    assert (night.name, night.training_split, night.evaluation_split) == ("city:night", "train_night", "val_night")
+    assert night.mean_rgb == (1.0, 1.0, 1.0)
+    assert night.splits == CITY.splits
+    day = manifests.find(tmp_path, "city:day")
+    assert (day.training_split, day.evaluation_split) == ("train_day", None)  # no such frames to score
+    with pytest.raises(UsageError, match="data set 'city' has no condition 'dusk': it has day, night"):
+        manifests.find(tmp_path, "city:dusk")
+    (tmp_path / "toys").mkdir()
+    manifests.write(MANIFEST, tmp_path / "toys")
+    with pytest.raises(UsageError, match="'toys' has no condition 'night': its splits are not divided by condition"):
+        manifests.find(tmp_path, "toys:night")
+    with pytest.raises(UsageError, match="data set 'town' is not prepared"):
+        manifests.find(tmp_path, "town:night")

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from msda_tf import files
@@ -66,6 +67,13 @@ def result(
         sizes=written.sizes,
         rejected=rejected,
     )
+
+
+def mean_rgb(results: Iterable[Result]) -> tuple[float, float, float]:
+    """Per-channel mean of the images of several shards, all pixels weighted equally."""
+    results = list(results)
+    pixels = sum(result.pixels for result in results)
+    return tuple(sum(result.rgb_sum[channel] for result in results) / pixels for channel in range(3))
 
 
 def _note_path(directory: pathlib.Path, file: str) -> pathlib.Path:
