@@ -1,11 +1,6 @@
-"""A backbone of each family, small enough for a test: what makes it, as `MultiSourceSegmenter` takes it."""
+"""Backbones small enough for a test."""
 
-import functools
-
-from networks import SMALL
-
-from msda_tf.models.backbones.atrous_resnet import AtrousResNet
-from msda_tf.models.backbones.efficientnet_lite import EfficientNetLite, Stage
+from msda_tf.models.backbones.efficientnet_lite import Stage
 
 LITE_STAGES = (
     Stage(1, 3, 1, 1, 8),
@@ -16,8 +11,4 @@ LITE_STAGES = (
     Stage(2, 5, 2, 2, 48),
     Stage(1, 3, 1, 2, 56),
 )
-
-SMALL_BACKBONES = {
-    "resnet": functools.partial(AtrousResNet, SMALL),
-    "efficientnet-lite": functools.partial(EfficientNetLite, LITE_STAGES),
-}
+"""An EfficientNet-Lite with every kind of block."""

@@ -143,7 +143,7 @@ def _checked(kind: type, key: str, value, origin: str):
     metadata = known[key].metadata
     if metadata["choices"] and value not in metadata["choices"]:
         near = nearest(str(value), metadata["choices"])
-        raise UsageError(f"{origin}: {key} is one of {', '.join(metadata['choices'])}, not {value!r}{near}")
+        raise UsageError(f"{origin}: {key} is one of {', '.join(map(str, metadata['choices']))}, not {value!r}{near}")
     minimum = metadata["minimum"]
     if minimum is None or value is None:
         return value

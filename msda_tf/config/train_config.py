@@ -62,6 +62,12 @@ class TrainConfig:
     backbone: str = knob(
         "resnet101", "the paper's backbone; tiny learns the miniature scenes on a CPU", tuple(BACKBONES)
     )
+    output_stride: int = knob(
+        8,
+        "image pixels for each pixel of the coarsest map, by dilation: 16 takes a third of the time, and is coarser",
+        (8, 16),
+        only_for={"backbone": tuple(name for name, entry in BACKBONES.items() if entry.dilates)},
+    )
     decoder: str = knob("atrous", "from the backbone's maps to logits: DeepLabV2's, the paper's", tuple(DECODERS))
     norm: str = knob(
         "frozen",

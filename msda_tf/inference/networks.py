@@ -1,6 +1,7 @@
 """The networks that a configuration describes: made with fresh weights, and wrapped as inference runs them."""
 
 import contextlib
+import functools
 
 import keras
 
@@ -8,6 +9,7 @@ from msda_tf.config import TrainConfig
 from msda_tf.config.branches import NetworkPlan
 from msda_tf.inference.members import Member
 from msda_tf.methods import METHODS
+from msda_tf.models import backbones
 from msda_tf.models.segmenter import MultiSourceSegmenter
 
 
@@ -28,7 +30,7 @@ def build_segmenter(
         segmenter = MultiSourceSegmenter(
             branches=network.branches,
             num_classes=num_classes,
-            backbone=config.backbone,
+            backbone=functools.partial(backbones.make, config.backbone, output_stride=config.output_stride),
             decoder=config.decoder,
             norm=config.norm,
             rates=config.aspp_rates,

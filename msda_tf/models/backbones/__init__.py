@@ -13,12 +13,14 @@ class Entry:
     """A backbone of the table.
 
     Attributes:
-      module: has `make(name, *, norm, recompute)`, which gives the backbone.
+      module: has `make(name, *, norm, recompute)`, which gives the backbone; with `dilates`, `output_stride` too.
       summary: what it is, for help and documentation.
+      dilates: whether its output stride can be chosen.
     """
 
     module: str
     summary: str
+    dilates: bool = False
 
 
 _ATROUS_RESNET = "msda_tf.models.backbones.atrous_resnet"
@@ -28,20 +30,25 @@ BACKBONES: dict[str, Entry] = {
     "resnet101": Entry(_ATROUS_RESNET, "DeepLabV2's ResNet-101, the paper's"),
     "resnet50": Entry(_ATROUS_RESNET, "the same with 50 layers"),
     "tiny": Entry(_ATROUS_RESNET, "the same with few and narrow blocks: learns the miniature scenes on a CPU"),
-    "efficientnet-lite0": Entry(_LITE, "small and quick, with ImageNet weights as a package: for a small GPU or a CPU"),
-    "efficientnet-lite1": Entry(_LITE, "the same, a fifth deeper"),
-    "efficientnet-lite2": Entry(_LITE, "the same, deeper and wider"),
-    "efficientnet-lite3": Entry(_LITE, "the same, larger; no package of weights"),
-    "efficientnet-lite4": Entry(_LITE, "the same, largest; no package of weights"),
+    "efficientnet-lite4": Entry(_LITE, "the largest EfficientNet-Lite; no package of weights", dilates=True),
+    "efficientnet-lite3": Entry(_LITE, "smaller; no package of weights", dilates=True),
+    "efficientnet-lite2": Entry(_LITE, "smaller, with ImageNet weights as a package", dilates=True),
+    "efficientnet-lite1": Entry(_LITE, "smaller, with ImageNet weights as a package", dilates=True),
+    "efficientnet-lite0": Entry(
+        _LITE, "the smallest, with ImageNet weights as a package: for a small GPU or a patient CPU", dilates=True
+    ),
 }
 
 
-def make(name: str, *, norm: str, recompute: bool):
+def make(name: str, *, norm: str, recompute: bool, output_stride: int = 8):
     """The backbone of this name with fresh weights: see `msda_tf.models.backbones.contract.Backbone`.
 
     Args:
       name: a key of `BACKBONES`.
       norm: of the layers after convolutions (see the knob of this name).
       recompute: in training, keep only the blocks' outputs and compute the rest again in the backward pass.
+      output_stride: the stride at which dilation takes over, where the backbone leaves a choice.
     """
-    return importlib.import_module(BACKBONES[name].module).make(name, norm=norm, recompute=recompute)
+    entry = BACKBONES[name]
+    options = {"output_stride": output_stride} if entry.dilates else {}
+    return importlib.import_module(entry.module).make(name, norm=norm, recompute=recompute, **options)

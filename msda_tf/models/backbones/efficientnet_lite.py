@@ -63,9 +63,9 @@ MAPS = (1, 2, 4, 6)
 """Stages whose outputs are the four maps: of stride 4, 8, 16 and 32 without dilation."""
 
 
-def make(name: str, *, norm: str, recompute: bool) -> "EfficientNetLite":
+def make(name: str, *, norm: str, recompute: bool, output_stride: int = 8) -> "EfficientNetLite":
     """The backbone of a key of `SIZES`."""
-    return EfficientNetLite(scaled(*SIZES[name]), norm=norm, recompute=recompute)
+    return EfficientNetLite(scaled(*SIZES[name]), output_stride=output_stride, norm=norm, recompute=recompute)
 
 
 def scaled(width: float, depth: float) -> tuple[Stage, ...]:

@@ -55,6 +55,21 @@ def test_dilated_features_are_the_published_ones_on_a_finer_grid(output_stride, 
         assert relative_error(fine[:, start::factor, start::factor], coarse) < 1e-5
 
 
+def test_folding_keeps_the_maps():
+    backbone = EfficientNetLite(LITE_STAGES)
+    backbone.build((None, None, None, 3))
+    for variable in backbone.variables:
+        if len(variable.shape) == 1:
+            variable.assign(seeded(variable.path, variable.shape, 0.5, 1.5))
+    images = seeded_image("fold", 65, 129)
+    before = backbone(images)
+    for convolution, norm in backbone.foldable():
+        norm.fold_into(convolution)
+    assert len(backbone.foldable()) == sum(variable.path.endswith("moving_mean") for variable in backbone.variables)
+    for map_, expected in zip(backbone(images), before, strict=True):
+        assert relative_error(map_, expected) < 1e-5
+
+
 def test_group_norm_learns_from_random_weights():
     backbone = EfficientNetLite(LITE_STAGES, norm="group")
     backbone.build((None, None, None, 3))
