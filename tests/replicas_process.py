@@ -14,6 +14,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 
 from methods.test_adversarial import images, make_step  # noqa: E402 (imports after the devices are made)
 
+from msda_tf.methods.domain_pass import clipped  # noqa: E402
 from msda_tf.training.workers import local_strategy  # noqa: E402
 
 strategy = local_strategy()
@@ -47,5 +48,22 @@ for number in range(3):
     target = images(number + 20, 66, 80, labelled=False)
     metrics = step({"sources": [split(source) for source in sources], "target": split(target)})
     losses.append({name: float(value) for name, value in metrics.items() if not name.startswith("gradient_norm")})
+LIMIT = 0.01
+
+
+@tf.function
+def clipped_norm(batch):
+    """Of the gradients that one more step would apply."""
+
+    def part(batch):
+        found, _, _ = step.method.gradients(batch)
+        return [gradient for gradient in clipped(found, step.generator_optimizer, LIMIT) if gradient is not None]
+
+    parts = strategy.run(part, args=(batch,))
+    return tf.linalg.global_norm([strategy.reduce("SUM", gradient, axis=None) for gradient in parts])
+
+
+last = {"sources": [split(source) for source in sources], "target": split(target)}
+norm = float(clipped_norm(last)) / LIMIT
 weights = [float(tf.reduce_sum(tf.abs(variable))) for variable in step.segmenter.trainable_variables]
-print("RESULT " + json.dumps({"losses": losses, "weights": weights}))
+print("RESULT " + json.dumps({"losses": losses, "weights": weights, "clipped": norm}))

@@ -123,8 +123,8 @@ class TrainConfig:
     accumulate: int = knob(1, "micro-batches that each device splits its images into, to save memory", minimum=1)
     optimizer: str = knob(
         "adam",
-        "the generator's: the paper's Adam, or AdaptSegNet's SGD; discriminators always use Adam",
-        ("adam", "sgd"),
+        "the generator's: the paper's Adam, AdaptSegNet's SGD, or DAFormer's AdamW; discriminators always use Adam",
+        ("adam", "sgd", "adamw"),
     )
     generator_lr: float = knob(1e-4, "the paper's learning rate", minimum=0)
     discriminator_lr: float = knob(1e-4, "the paper's learning rate", minimum=0, only_for=_WITH_DISCRIMINATORS)
@@ -132,7 +132,17 @@ class TrainConfig:
         1.0, "learning rate of the classifiers against the backbone's: the paper gives one number", minimum=0
     )
     momentum: float = knob(0.9, "of SGD", minimum=0, only_for={"optimizer": ("sgd",)})
-    weight_decay: float = knob(5e-4, "L2 on the generator's kernels, as AdaptSegNet", minimum=0)
+    weight_decay: float = knob(
+        5e-4, "L2 on the generator's kernels, as AdaptSegNet; with adamw decoupled, 0.01 in DAFormer", minimum=0
+    )
+    clip_norm: float | None = knob(
+        None, "the generator's gradients are shrunk to this norm over all of them; by default they stay", minimum=0
+    )
+    warm_up: int = knob(
+        0,
+        "steps in which the learning rates rise in a straight line from nearly 0; DAFormer's transformers need 1500",
+        minimum=0,
+    )
     poly_power: float = knob(
         0.9, "the learning rates fall as (1 - step / poly_steps) ** poly_power, as AdaptSegNet", minimum=0
     )

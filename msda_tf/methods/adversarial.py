@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from msda_tf.config import TrainConfig
 from msda_tf.methods import losses
-from msda_tf.methods.domain_pass import GradientSum, HeadLosses, descend, micro_batches
+from msda_tf.methods.domain_pass import GradientSum, HeadLosses, clipped, descend, micro_batches
 from msda_tf.methods.optimizers import discriminator_optimizer, generator_optimizer, learning_rate
 from msda_tf.methods.supervised import SourceLoss
 from msda_tf.models.layers.resize import upsample
@@ -61,6 +61,7 @@ class Adversarial:
     def step(self, batch: dict) -> dict[str, tf.Tensor]:
         """Equation 5: the network and the discriminators descend, from the same weights."""
         network, discriminator, metrics = self.gradients(batch)
+        network = clipped(network, self.generator_optimizer, self.config.clip_norm)
         return metrics | descend([
             ("generator", self.generator_optimizer, network, self.segmenter.generator_variables),
             ("discriminator", self.discriminator_optimizer, discriminator, self.segmenter.discriminator_variables),

@@ -101,6 +101,21 @@ class GradientSum:
         return [gradient for gradient in self.network + self.discriminator if gradient is not None]
 
 
+def clipped(gradients: list, optimizer, limit: float | None) -> list:
+    """Gradients shrunk so that their norm over all variables, summed over replicas, is at most `limit`.
+
+    Keras' own clipping looks at each replica's part before the sum, and at scaled gradients where losses are scaled.
+    """
+    if limit is None:
+        return gradients
+    found = [gradient for gradient in gradients if gradient is not None]
+    context = tf.distribute.get_replica_context()
+    whole = context.all_reduce("SUM", found) if context.num_replicas_in_sync > 1 else found
+    norm = tf.linalg.global_norm(whole) / optimizer.scale_loss(tf.constant(1.0))
+    factor = limit / tf.maximum(norm, limit)
+    return [None if gradient is None else gradient * factor for gradient in gradients]
+
+
 def descend(updates: list[tuple[str, object, list, list]]) -> dict[str, tf.Tensor]:
     """Applies gradients, all of which are computed before the first variable changes.
 

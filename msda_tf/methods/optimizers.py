@@ -6,8 +6,9 @@ from msda_tf.training.optimizers import make_optimizer, poly_decay, with_loss_sc
 
 
 def learning_rate(config: TrainConfig, start: float):
-    """A learning rate's schedule: DeepLab's poly decay."""
-    return poly_decay(start, steps=config.poly_steps or config.steps, power=config.poly_power)
+    """A learning rate's schedule: DeepLab's poly decay, after a warm-up if there is one."""
+    steps = config.poly_steps or config.steps
+    return poly_decay(start, steps=steps, power=config.poly_power, warm_up=config.warm_up)
 
 
 def generator_optimizer(config: TrainConfig, segmenter: MultiSourceSegmenter):

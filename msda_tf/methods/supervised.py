@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from msda_tf.config import TrainConfig
 from msda_tf.methods import losses
-from msda_tf.methods.domain_pass import GradientSum, HeadLosses, descend, micro_batches
+from msda_tf.methods.domain_pass import GradientSum, HeadLosses, clipped, descend, micro_batches
 from msda_tf.methods.optimizers import generator_optimizer, learning_rate
 from msda_tf.models.layers.resize import upsample
 from msda_tf.models.segmenter import MultiSourceSegmenter
@@ -38,6 +38,7 @@ class Supervised:
     def step(self, batch: dict) -> dict[str, tf.Tensor]:
         """The network descends on lambda_seg * L_seg."""
         network, _, metrics = self.gradients(batch)
+        network = clipped(network, self.generator_optimizer, self.config.clip_norm)
         variables = self.segmenter.generator_variables
         return metrics | descend([("generator", self.generator_optimizer, network, variables)])
 

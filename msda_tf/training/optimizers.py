@@ -1,12 +1,31 @@
-"""Keras' Adam and SGD with Torch's coupled weight decay and a learning rate for each part of a network."""
+"""Keras' Adam and SGD with Torch's weight decay, coupled or not, and a learning rate for each part of a network."""
 
 import keras
 import tensorflow as tf
 
+WARM_UP_RATIO = 1e-6
+"""Where a warm-up begins, as a part of the rate that the schedule has then: MMSegmentation's."""
 
-def poly_decay(learning_rate: float, *, steps: int, power: float) -> keras.optimizers.schedules.LearningRateSchedule:
-    """`learning_rate * (1 - step / steps) ** power`, 0 from `steps` on: DeepLab's schedule."""
-    return keras.optimizers.schedules.PolynomialDecay(learning_rate, steps, end_learning_rate=0.0, power=power)
+
+def poly_decay(
+    learning_rate: float, *, steps: int, power: float, warm_up: int = 0
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """`learning_rate * (1 - step / steps) ** power`, 0 from `steps` on: DeepLab's schedule.
+
+    During the first `warm_up` steps it is multiplied by a factor that rises in a straight line from `WARM_UP_RATIO` to
+    1, as MMSegmentation's `warmup='linear'`.
+    """
+    decay = keras.optimizers.schedules.PolynomialDecay(learning_rate, steps, end_learning_rate=0.0, power=power)
+    return _WarmUp(decay, warm_up) if warm_up else decay
+
+
+class _WarmUp(keras.optimizers.schedules.LearningRateSchedule):
+    def __init__(self, schedule, steps: int):
+        self._schedule, self._steps = schedule, steps
+
+    def __call__(self, step):
+        done = tf.minimum(tf.cast(step, tf.float32) / self._steps, 1.0)
+        return self._schedule(step) * (WARM_UP_RATIO + (1 - WARM_UP_RATIO) * done)
 
 
 def make_optimizer(
@@ -23,19 +42,21 @@ def make_optimizer(
     """An optimizer, built on its variables (call it inside the strategy's scope).
 
     Args:
-      kind: "adam" or "sgd" (not Nesterov).
+      kind: "adam", "adamw" or "sgd" (not Nesterov).
       learning_rate: a number or schedule.
       variables: what it trains.
-      weight_decay: L2 added to the gradient, as Torch does (Keras' own is decoupled), of every variable with more than
-        one dimension: kernels, not biases or normalisation.
+      weight_decay: of every variable with more than one dimension: kernels, not biases or normalisation. For "adam" and
+        "sgd" an L2 term added to the gradient, as Torch does (Keras' own is decoupled). For "adamw" the variable
+        shrinks before the step by this part of the learning rate (I. Loshchilov, F. Hutter, ICLR 2019).
       multipliers: factor of the learning rate by variable path; 1 where not given.
       beta_1, beta_2: of Adam.
       momentum: of SGD.
     """
     factors = [(multipliers or {}).get(variable.path, 1.0) for variable in variables]
     decays = [weight_decay if len(variable.shape) > 1 else 0.0 for variable in variables]
-    if kind == "adam":
-        optimizer = _Adam(factors, decays, learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=1e-8, name="adam")
+    if kind in ("adam", "adamw"):
+        make = _AdamW if kind == "adamw" else _Adam
+        optimizer = make(factors, decays, learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=1e-8, name="adam")
     else:
         optimizer = _SGD(factors, decays, learning_rate, momentum=momentum, name="sgd")
     optimizer.build(variables)
@@ -61,12 +82,16 @@ class _Parts:
         super().__init__(*args, **kwargs)
         self._factors, self._decays = factors, decays
 
+    decoupled = False
+
     def _adjusted(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)
-        if self._decays[index]:
-            gradient = gradient + self._decays[index] * variable
         if self._factors[index] != 1.0:
             learning_rate = learning_rate * self._factors[index]
+        if self._decays[index] and self.decoupled:
+            variable.assign(variable * (1 - learning_rate * self._decays[index]))
+        elif self._decays[index]:
+            gradient = gradient + self._decays[index] * variable
         return index, gradient, learning_rate
 
 
@@ -101,3 +126,7 @@ class _Adam(_Parts, keras.optimizers.Adam):
             grad=gradient,
             use_locking=True,
         )
+
+
+class _AdamW(_Adam):
+    decoupled = True

@@ -1,6 +1,7 @@
 """The same global batch gives the same losses and weights on one device and on two."""
 
 import numpy as np
+import pytest
 from json_process import result
 
 
@@ -13,3 +14,5 @@ def test_one_and_two_devices_compute_the_same():
             tolerance = 1e-5 if step == 0 else 1e-4
             np.testing.assert_allclose(second[name], value, rtol=tolerance, err_msg=f"{name}, step {step}")
     np.testing.assert_allclose(two["weights"], one["weights"], rtol=1e-4)
+    # Clipped by the norm of what all devices have together, not each device's part by its own.
+    assert (one["clipped"], two["clipped"]) == (pytest.approx(1, rel=1e-4), pytest.approx(1, rel=1e-4))
