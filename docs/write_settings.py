@@ -7,6 +7,7 @@ import types
 import typing
 
 from msda_tf.config import TrainConfig, knobs
+from msda_tf.methods import METHODS
 from msda_tf.models.backbones import BACKBONES
 from msda_tf.models.decoders import DECODERS
 from msda_tf.stylize.config import StylizeConfig
@@ -14,7 +15,7 @@ from msda_tf.stylize.config import StylizeConfig
 PAGES = {"configuration.md": (TrainConfig, "##"), "stylize.md": (StylizeConfig, "###")}
 """Page of this folder -> the configuration whose settings it shows between its two marks, and its headings' mark."""
 
-TABLES = {"backbone": BACKBONES, "decoder": DECODERS}
+TABLES = {"method": METHODS, "backbone": BACKBONES, "decoder": DECODERS}
 """Setting -> the table that its values are names of."""
 
 BEGIN = "<!-- settings: written by `make docs`, change the knobs instead -->"

@@ -74,7 +74,7 @@ def export(
     output.mkdir(parents=True, exist_ok=True)
     temporary = output / f".export.{os.getpid()}.part"
     try:
-        _write(networks, served, temporary, store=store, kind=kind)
+        write_version(networks, served, temporary, store=store, kind=kind)
         return _publish(temporary, output)
     except (OSError, tf.errors.OpError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
@@ -88,7 +88,8 @@ def _rescaled(inference: Inference, scale: float) -> Inference:
     return dataclasses.replace(inference, members=members)
 
 
-def _write(networks: Trained, served: Served, folder: pathlib.Path, *, store: str, kind: str) -> None:
+def write_version(networks: Trained, served: Served, folder: pathlib.Path, *, store: str, kind: str) -> None:
+    """Writes all files of one version into a new folder, down to the disk; `export` then gives it its number."""
     model = ServedModel(networks.inference, networks.classes, served, store=store)
     target = networks.runs[0].info["datasets"][networks.target]
     size = served.size or (target["height"], target["width"])

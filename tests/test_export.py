@@ -19,7 +19,7 @@ def quick(monkeypatch):
         folder.mkdir()
         (folder / "saved_model.pb").write_text("model")
 
-    monkeypatch.setattr(export, "_write", write)
+    monkeypatch.setattr(export, "write_version", write)
 
 
 def names(folder):
@@ -64,7 +64,7 @@ def test_a_failed_export_leaves_no_version(quick, tmp_path, monkeypatch, error):
         assert not any(name.isdecimal() for name in names(tmp_path))
         raise error
 
-    monkeypatch.setattr(export, "_write", write)
+    monkeypatch.setattr(export, "write_version", write)
     with pytest.raises(MsdaError, match="cannot be written .*; no version was added"):
         export.export(["run"], tmp_path)
     assert names(tmp_path) == []

@@ -11,8 +11,9 @@ import tensorflow as tf
 
 from msda_tf.errors import MsdaError
 
-# On a GPU, small images share a call up to this many pixels: one Cityscapes image.
-_BATCH_PIXELS = 1 << 21
+BATCH_PIXELS = 1 << 21
+"""On a GPU, small images share a call up to this many pixels: one Cityscapes image."""
+
 # Images that are read before the networks need them: a few hide the disk's latency, many would fill the memory.
 _AHEAD = 8
 
@@ -92,7 +93,7 @@ def batches(pairs: Iterable[tuple[Any, tf.Tensor]]) -> Iterator[list[tuple[Any, 
     batch: list = []
     for item, image in pairs:
         pixels = (len(batch) + 1) * image.shape[0] * image.shape[1]
-        if batch and not (on_gpu and pixels <= _BATCH_PIXELS and batch[0][1].shape == image.shape):
+        if batch and not (on_gpu and pixels <= BATCH_PIXELS and batch[0][1].shape == image.shape):
             yield batch
             batch = []
         batch.append((item, image))

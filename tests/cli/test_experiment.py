@@ -13,6 +13,7 @@ import pytest
 from msda_tf import config as configuration
 from msda_tf import train
 from msda_tf.data import manifest as manifests
+from msda_tf.data_prep.miniature import generated
 from msda_tf.errors import MsdaError
 from msda_tf.training.trainer import Interrupted
 
@@ -140,10 +141,8 @@ def test_an_interruption_ends_it_at_once_and_leaves_the_results_so_far(miniature
 
 
 def test_missing_miniature_data_is_generated(tmp_path, quick, capsys, monkeypatch):
-    from msda_tf.cli import prepare
-
     asked = []
-    monkeypatch.setattr(prepare, "_miniature", lambda output, **_: asked.append(output))
+    monkeypatch.setattr(generated, "find", lambda output, **_: asked.append(output) or {})
     code, printed, errors = run(capsys, "--grid", "miniature", "--data", tmp_path / "none")
     assert asked == [tmp_path / "none"] and f"msda-tf prepare --dataset miniature --output {tmp_path}" in printed
     assert code == 1  # the stand-in wrote nothing

@@ -84,11 +84,11 @@ def test_batches_on_a_gpu_hold_images_of_one_size(monkeypatch):
     assert [len(batch) for batch in batches(pairs)] == [1, 1, 1, 1, 1]
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: ["GPU:0"])
     assert [[item for item, _ in batch] for batch in batches(pairs)] == [[0, 1, 2], [3], [4]]
-    monkeypatch.setattr(module, "_BATCH_PIXELS", 12)
+    monkeypatch.setattr(module, "BATCH_PIXELS", 12)
     assert [[item for item, _ in batch] for batch in batches(pairs)] == [[0, 1], [2], [3], [4]]
 
     written = {}
-    monkeypatch.setattr(module, "_BATCH_PIXELS", 100)
+    monkeypatch.setattr(module, "BATCH_PIXELS", 100)
     stream(
         range(3), read=image, segment=doubled, write=lambda item, _, maps: written.update({item: maps["labels"][0, 0]})
     )

@@ -1,5 +1,7 @@
 """ONNX and LiteRT files, run by their own runtimes."""
 
+import unittest.mock
+
 import networks
 import numpy as np
 import pytest
@@ -47,7 +49,8 @@ def test_tflite_takes_one_size(member, tmp_path):
     model = served_model(member, size=(33, 65))
     convert.write("tflite", model, tmp_path / "model.tflite", (33, 65))
     images = photo(33, 65)
-    labels = convert._run_tflite(tmp_path / "model.tflite", images)["label_map"]
+    interpreter = tf.lite.Interpreter(model_path=str(tmp_path / "model.tflite"))
+    labels = interpreter.get_signature_runner("serving_default")(images=images)["label_map"]
     assert labels.dtype == np.uint8 and labels.shape == (1, 33, 65)
     expected = model.signatures["serving_default"](images=tf.constant(images))["label_map"].numpy()
     assert (labels == expected).mean() > 0.99
@@ -56,16 +59,16 @@ def test_tflite_takes_one_size(member, tmp_path):
 
 def test_a_wrong_conversion_is_not_published(member, tmp_path, monkeypatch):
     model = served_model(member, size=(9, 17))
-    other = lambda path, image: {"label_map": np.zeros(image.shape[:3], np.uint8)}  # noqa: E731
-    monkeypatch.setattr(convert, "_to_tflite", lambda function: b"model")
-    monkeypatch.setattr(convert, "_run_tflite", other)
+    converter = unittest.mock.Mock()
+    converter.convert.return_value = b"model"
+    interpreter = unittest.mock.Mock()
+    interpreter.get_signature_runner.return_value = lambda images: {"label_map": np.zeros(images.shape[:3], np.uint8)}
+    monkeypatch.setattr(tf.lite.TFLiteConverter, "from_saved_model", lambda folder: converter)
+    monkeypatch.setattr(tf.lite, "Interpreter", lambda model_path: interpreter)
     with pytest.raises(MsdaError, match="agrees with TensorFlow's on .* %"):
         convert.write("tflite", model, tmp_path / "model.tflite", (9, 17))
 
-    def failing(function):
-        raise RuntimeError("no such op\nand more")
-
-    monkeypatch.setattr(convert, "_to_tflite", failing)
+    converter.convert.side_effect = RuntimeError("no such op\nand more")
     with pytest.raises(MsdaError, match="cannot be converted to tflite: no such op$"):
         convert.write("tflite", model, tmp_path / "model.tflite", (9, 17))
 

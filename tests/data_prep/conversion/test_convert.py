@@ -2,6 +2,7 @@
 
 import csv
 import io
+import types
 
 import cv2
 import numpy as np
@@ -285,7 +286,7 @@ def test_frames_skipped_before_still_count_when_asked_to_fail(tmp_path, monkeypa
     raw_sets.gta5(tmp_path / "raw", 4)
     Image.fromarray(raw_sets.ids(5, (7, 200))).save(tmp_path / "raw/labels/00001.png")
     raw = gta5.find(tmp_path / "raw", test_frames=2)
-    monkeypatch.setattr(convert, "_manifest", lambda *_: 1 / 0)  # stopped right before the end
+    monkeypatch.setattr(convert.Begun, "finish", lambda *_: 1 / 0)  # stopped right before the end
     with pytest.raises(ZeroDivisionError):
         convert.prepare(raw, output=tmp_path, name="a", on_error="skip")
     monkeypatch.undo()
@@ -322,7 +323,7 @@ def test_no_frame_is_usable(tmp_path):
 
 def test_a_full_disk_is_noticed_before_the_work(tmp_path, monkeypatch):
     raw_sets.gta5(tmp_path / "raw", 2)
-    monkeypatch.setattr(convert.shutil, "disk_usage", lambda _: convert.shutil._ntuple_diskusage(10, 9, 1))
+    monkeypatch.setattr(convert.shutil, "disk_usage", lambda _: types.SimpleNamespace(total=10, used=9, free=1))
     with pytest.raises(MsdaError, match="GB free: name another --output"):
         convert.prepare(gta5.find(tmp_path / "raw"), output=tmp_path, name="a")
 

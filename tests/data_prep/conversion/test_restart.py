@@ -153,7 +153,7 @@ def test_a_file_changed_meanwhile_is_converted_anew(tmp_path, monkeypatch):
     monkeypatch.setattr(shards, "SHARD_FRAMES", 2)
     root = tmp_path / "raw"
     raw_sets.gta5(root, 6)
-    monkeypatch.setattr(convert, "_manifest", lambda *_: 1 / 0)  # stopped right before the end
+    monkeypatch.setattr(convert.Begun, "finish", lambda *_: 1 / 0)  # stopped right before the end
     with pytest.raises(ZeroDivisionError):
         convert.prepare(gta5.find(root, test_frames=2), output=tmp_path, name="a")
     monkeypatch.undo()
