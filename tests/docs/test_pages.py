@@ -15,6 +15,7 @@ PAGES = [
 _CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _NAMED_FILE = re.compile(r"`((?:msda_tf|cli|data_prep|tests|benchmarks|examples|docs)/[\w./-]*\w)/?`")
+_NAMED_FUNCTION = re.compile(r"`((?:msda_tf|cli|data_prep)/[\w/]+\.py)`: `(\w+)`")
 _NAMED_OBJECT = re.compile(r"`(msda_tf(?:\.\w+)+)")
 SOURCES = [*MODULES.values(), *(path for folder in ("tests", "benchmarks") for path in (ROOT / folder).rglob("*.py"))]
 
@@ -41,6 +42,8 @@ def test_links_and_names_lead_somewhere(page):
         assert not anchor or anchor in anchors(goal), f"{link}: no such heading"
     for name in _NAMED_FILE.findall(text(page)):
         assert (ROOT / name).exists(), f"`{name}`: no such file"
+    for name, function in _NAMED_FUNCTION.findall(text(page)):
+        assert re.search(rf"def {function}\(", (ROOT / name).read_text(encoding="utf-8")), f"`{name}`: no {function}"
 
 
 def test_python_names_are_there():
