@@ -180,7 +180,7 @@ def _prepare(found, output: pathlib.Path, name: str, options: dict):
         found = class_map.apply_list(found, options["classes"])
     for notice in found.notices:
         say(f"note: {notice}")
-    with _progress(name) as progress:
+    with _going_on(), _progress(name) as progress:
         prepared = convert.prepare(
             found,
             output=output,
@@ -192,6 +192,8 @@ def _prepare(found, output: pathlib.Path, name: str, options: dict):
             force=options["force"],
             progress=progress,
         )
+    for notice in prepared.notices:
+        say(f"note: {notice}")
     _summarize(prepared, output / name)
     return prepared
 
@@ -201,7 +203,7 @@ def _miniature(output: pathlib.Path, *, verify: bool, options: dict) -> None:
         raise UsageError("--output data is for real data sets, and miniature uses their names: choose another folder")
     from msda_tf.data_prep.miniature import generated
 
-    with _progress("miniature") as progress:
+    with _going_on(), _progress("miniature") as progress:
         found = generated.find(
             output,
             train=options["train_frames"],
@@ -225,6 +227,16 @@ def _verify(manifest: manifests.Manifest, workers: int | None) -> None:
     with _progress(manifest.name) as progress:
         count = verify(manifest, workers=workers, progress=progress)
     say(f"{manifest.directory}: {count} images verified: checksums, sizes, labels and mean are right")
+
+
+@contextlib.contextmanager
+def _going_on():
+    """Says, to whoever presses Ctrl-C, that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("msda-tf: interrupted: the same command goes on where it stopped", err=True)
+        raise
 
 
 class _Rate(ProgressColumn):

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+JPEG_START = b"\xff\xd8"
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 PNG_KINDS = [(0, bits) for bits in (1, 2, 4, 8, 16)] + [(3, bits) for bits in (1, 2, 4, 8)]
 PNG_KINDS += [(color, bits) for color in (2, 4, 6) for bits in (8, 16)]

@@ -29,7 +29,8 @@ from msda_tf.image_files.headers import MAX_PIXELS
 
 from ..readers.frames import RawDataset
 from . import scan, shards
-from .options import input_digest, options_of
+from .options import options_of
+from .source import CONTENT, Source
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage's name, frames done, and frames in all; from any thread."""
@@ -44,12 +45,14 @@ class Prepared:
       rejected: frames left out because they are bad.
       excluded: names of frames left out because they are known to be bad as published.
       reused: number of shards that an earlier run had finished; all of them if there was nothing to do.
+      notices: sentences for the user about the files.
     """
 
     manifest: Manifest
     rejected: tuple[Rejected, ...]
     excluded: tuple[str, ...]
     reused: int
+    notices: tuple[str, ...] = ()
 
 
 def prepare(
@@ -84,25 +87,24 @@ def prepare(
     directory = output / name
     directory.mkdir(parents=True, exist_ok=True)
     with lock.hold(directory, "msda-tf prepare"):
-        begun = Begun(
-            directory,
-            options_of(raw, storage, max_pixels=max_pixels),
-            root=raw.root,
-            input_digest=lambda: input_digest(raw),
-        )
+        workers, report = workers or cores(), _Reporter(progress)
+        source = Source(raw, workers=workers, report=report.comparing)
+        options = options_of(raw, storage, max_pixels=max_pixels)
+        begun = Begun(directory, options, root=raw.root, same_input=source.same)
         if force:
             begun.clear()
         if finished := begun.finished():
-            return finished_before(finished, directory)
+            return _finished_before(finished, source)
         begun.check_same_options()
         return _convert(
             raw,
             begun,
+            source,
             storage=storage,
             on_error=on_error,
             max_pixels=max_pixels,
-            workers=workers or cores(),
-            report=_Reporter(progress),
+            workers=workers,
+            report=report,
         )
 
 
@@ -111,11 +113,17 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def finished_before(manifest: Manifest, directory: pathlib.Path) -> Prepared:
+def _finished_before(manifest: Manifest, source: Source) -> Prepared:
     """The result of an earlier run, as `prepare` returns it."""
-    rejected = scan.read_report(directory / scan.REPORT)
+    rejected = scan.read_report(manifest.directory / scan.REPORT)
     reused = len({shard.file for split in manifest.splits.values() for shard in split.shards})
-    return Prepared(manifest, tuple(rejected), tuple(manifest.options["excluded"]), reused)
+    notices = []
+    if CONTENT not in manifest.options and (newer := source.newer_than(manifest.directory / manifests.FILE_NAME)):
+        notices.append(
+            f"{newer} raw files were written after {manifest.directory}, which was prepared by an earlier version that "
+            "did not note what they held: if they were corrected, and not only copied, start over with --force"
+        )
+    return Prepared(manifest, tuple(rejected), tuple(manifest.options["excluded"]), reused, tuple(notices))
 
 
 class _Reporter:
@@ -129,6 +137,13 @@ class _Reporter:
         self._stage, self._done, self._total = stage, done, total
         self._progress(stage, done, total)
 
+    def comparing(self, total: int | None) -> None:
+        """As `Source` reports."""
+        if total is None:
+            self.advance()
+        elif total:
+            self.start("comparing", total)
+
     def advance(self) -> None:
         with self._lock:
             self._done += 1
@@ -138,6 +153,7 @@ class _Reporter:
 def _convert(
     raw: RawDataset,
     begun: Begun,
+    source: Source,
     *,
     storage: Storage,
     on_error: str,
@@ -147,7 +163,8 @@ def _convert(
 ) -> Prepared:
     directory = begun.directory
     report.start("checking", len(raw.frames))
-    found = [*raw.rejected, *scan.scan(raw, max_pixels=max_pixels, workers=workers, on_frame=report.advance)]
+    scanned = scan.scan(raw, max_pixels=max_pixels, workers=workers, on_frame=report.advance)
+    found = [*raw.rejected, *scanned.rejected]
     bad_names = {bad.frame for bad in found}
     _fail_if_bad([bad for bad in found if bad.frame not in raw.known_bad], directory, on_error)
 
@@ -209,12 +226,21 @@ def _convert(
     rejected = [bad for bad in everything if bad.frame not in raw.known_bad]
     excluded = sorted({bad.frame for bad in everything if bad.frame in raw.known_bad})
     _fail_if_bad(rejected, directory, on_error)
-    manifest = _manifest(raw, begun, [results[plan.file] for plan in plans], plans, rejected, excluded)
+    contents = {name: checksums for result in results.values() for name, checksums in result.contents.items()}
+    manifest = _manifest(
+        raw,
+        begun,
+        [results[plan.file] for plan in plans],
+        plans,
+        origin=source.describe(contents),
+        rejected=len(rejected),
+        excluded=excluded,
+    )
     if any(split.labelled for split in manifest.splits.values()):
         rows = [row for shard in class_counts.labelled_shards(manifest) for row in results[shard.file].image_counts]
         manifest = dataclasses.replace(manifest, class_counts=class_counts.write(directory, rows))
     begun.finish(manifest)
-    return Prepared(manifests.read(directory), tuple(rejected), tuple(excluded), reused)
+    return Prepared(manifests.read(directory), tuple(rejected), tuple(excluded), reused, scanned.notices)
 
 
 def _fail_if_bad(rejected: list[Rejected], directory: pathlib.Path, on_error: str) -> None:
@@ -247,7 +273,9 @@ def _manifest(
     begun: Begun,
     results: list[notes.Result],
     plans: list[shards.Plan],
-    rejected: list[Rejected],
+    *,
+    origin: dict[str, str],
+    rejected: int,
     excluded: list[str],
 ) -> Manifest:
     by_part: dict[str, list[notes.Result]] = {part.name: [] for part in raw.parts}
@@ -284,5 +312,5 @@ def _manifest(
         },
         training_split=raw.training_split,
         evaluation_split=raw.evaluation_split,
-        options=describe(begun, sizes=sizes, rejected=len(rejected), excluded=excluded),
+        options=describe(begun, origin=origin, sizes=sizes, rejected=rejected, excluded=excluded),
     )

@@ -1,8 +1,5 @@
 """What of a raw data set and its storage decides which bytes a conversion writes."""
 
-import hashlib
-import json
-
 from msda_tf.data.writing.images import Storage
 from msda_tf.image_files.headers import MAX_PIXELS
 
@@ -17,12 +14,3 @@ def options_of(raw: RawDataset, storage: Storage, *, max_pixels: int = MAX_PIXEL
     if max_pixels != MAX_PIXELS:
         options["max_pixels"] = max_pixels
     return options | raw.rules
-
-
-def input_digest(raw: RawDataset) -> str:
-    """SHA-256 over the names and sizes of all raw files."""
-    digest = hashlib.sha256()
-    for frame in raw.frames:
-        sizes = [path.stat().st_size if path and path.exists() else None for path in (frame.image, frame.label)]
-        digest.update(json.dumps([frame.name, sizes]).encode())
-    return digest.hexdigest()

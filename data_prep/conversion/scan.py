@@ -1,58 +1,92 @@
 """A quick look at every file before anything is converted: headers and sizes, not pixels."""
 
 import csv
+import io
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from msda_tf import files
 from msda_tf.data.writing.notes import Rejected
 from msda_tf.image_files import headers
-from msda_tf.image_files.headers import MAX_PIXELS, BadFrame
+from msda_tf.image_files.headers import MAX_PIXELS, BadFrame, Header
+from msda_tf.printable import printable
 
 from ..readers.frames import Frame, LabelReader, RawDataset, read_header
 
 REPORT = "rejected.csv"
 
 
-def scan(
-    raw: RawDataset, *, max_pixels: int = MAX_PIXELS, workers: int, on_frame: Callable[[], None]
-) -> list[Rejected]:
+@dataclass(frozen=True)
+class Scanned:
+    """What a look at all headers showed.
+
+    Attributes:
+      rejected: the bad frames, in the order of the frames.
+      notices: sentences for the user about the good ones.
+    """
+
+    rejected: tuple[Rejected, ...]
+    notices: tuple[str, ...]
+
+
+def scan(raw: RawDataset, *, max_pixels: int = MAX_PIXELS, workers: int, on_frame: Callable[[], None]) -> Scanned:
     """Checks the headers of all files of a data set, and that images and labels agree in size.
 
     Args:
       max_pixels: most pixels that an image or label may have.
       workers: number of threads.
       on_frame: called after each frame, from any thread.
-
-    Returns:
-      The bad frames, in the order of the frames.
     """
 
-    def check(frame: Frame) -> Rejected | None:
-        bad = check_frame(frame, raw.labels, max_pixels=max_pixels)
+    def check(frame: Frame) -> Header | Rejected:
+        found = _check(frame, raw.labels, max_pixels)
         on_frame()
-        return bad
+        return found
 
     with ThreadPoolExecutor(workers) as pool:
-        return [bad for bad in pool.map(check, raw.frames) if bad]
+        found = list(pool.map(check, raw.frames))
+    headers_of = {frame.name: each for frame, each in zip(raw.frames, found, strict=True) if isinstance(each, Header)}
+    return Scanned(tuple(each for each in found if isinstance(each, Rejected)), tuple(_notices(raw, headers_of)))
 
 
-def check_frame(frame: Frame, reader: LabelReader | None, *, max_pixels: int = MAX_PIXELS) -> Rejected | None:
-    """What is wrong with a frame as far as its files' headers tell; None if nothing is."""
+def _check(frame: Frame, reader: LabelReader | None, max_pixels: int) -> Header | Rejected:
+    """The image's header, or what is wrong with a frame as far as its files' headers tell."""
     blame = frame.image
     try:
         header = headers.read(frame.image, max_pixels=max_pixels)
         if frame.label is None:
-            return None
+            return header
         blame = frame.label
         label_header = read_header(reader, frame.label, max_pixels=max_pixels)
         reader.check(label_header)
         if (label_header.height, label_header.width) != (header.height, header.width):
-            raise BadFrame(size_mismatch((header.height, header.width), (label_header.height, label_header.width)))
+            reason = size_mismatch((header.height, header.width), (label_header.height, label_header.width))
+            if header.orientation > 4 and (label_header.height, label_header.width) == (header.width, header.height):
+                reason += (
+                    f": the label fits the picture as its orientation (EXIF {header.orientation}) turns it, but pixels "
+                    "are taken as they are stored: turn the label back"
+                )
+            raise BadFrame(reason)
     except BadFrame as error:
         return Rejected(frame.name, str(blame), str(error))
-    return None
+    return header
+
+
+def _notices(raw: RawDataset, headers_of: dict[str, Header]) -> Iterator[str]:
+    """What may surprise about images that can be used, by name."""
+    turned = [name for name, header in headers_of.items() if header.orientation != 1]
+    deep = [name for name, header in headers_of.items() if header.bits > 8]
+    if turned:
+        drawn = ": labels must be drawn on the picture as it is stored, not as a viewer turns it" if raw.labels else ""
+        yield f"{_some(turned)} an orientation (EXIF), which is not applied{drawn}"
+    if deep:
+        yield f"{_some(deep)} 16 bits per channel, of which the upper 8 are taken"
+
+
+def _some(names: list[str]) -> str:
+    return f"{names[0]} has" if len(names) == 1 else f"{len(names)} images, such as {names[0]}, have"
 
 
 def size_mismatch(image: tuple[int, int], label: tuple[int, int]) -> str:
@@ -61,16 +95,17 @@ def size_mismatch(image: tuple[int, int], label: tuple[int, int]) -> str:
 
 
 def write_report(path: pathlib.Path, rejected: list[Rejected]) -> None:
-    """Writes the bad frames as CSV with the columns frame, file, reason."""
+    """Writes the bad frames as CSV with the columns frame, file, reason; names as `printable` shows them."""
     with files.replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("frame", "file", "reason"))
-        writer.writerows((bad.frame, bad.file, bad.reason) for bad in rejected)
+        writer.writerows(map(printable, (bad.frame, bad.file, bad.reason)) for bad in rejected)
 
 
 def read_report(path: pathlib.Path) -> list[Rejected]:
-    """The inverse of `write_report`; nothing if there is no such file."""
-    if not path.exists():
+    """What `write_report` wrote; nothing if there is no such file, or if it was damaged since."""
+    try:
+        text = files.read_bytes(path, at_most=2**26).decode("utf-8")
+        return [Rejected(*row) for row in csv.reader(io.StringIO(text, newline=""))][1:]
+    except (OSError, ValueError, TypeError, csv.Error):
         return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return [Rejected(*row) for row in csv.reader(file)][1:]

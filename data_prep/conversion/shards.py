@@ -21,6 +21,7 @@ from msda_tf.image_files.headers import BadFrame
 from ..labels import label_images
 from ..readers.frames import Frame, Part, RawDataset
 from . import scan
+from .source import Checksums, checksum
 
 SHARD_BYTES = 128 * 2**20
 SHARD_FRAMES = 256
@@ -104,6 +105,7 @@ def write(
       Cancelled: `cancelled` was set.
     """
     image_counts: list[tuple[int, ...]] = []
+    contents: dict[str, Checksums] = {}
     rejected: list[Rejected] = []
     with files.replacing(directory / shard.file) as temporary, open(temporary, "wb") as file:
         written = ShardFile(file)
@@ -111,7 +113,7 @@ def write(
             if cancelled.is_set():
                 raise Cancelled
             try:
-                stored, label = _convert(frame, raw, storage, max_pixels)
+                stored, label, contents[frame.name] = _convert(frame, raw, storage, max_pixels)
             except _Blamed as error:
                 rejected.append(Rejected(frame.name, str(error.file), error.reason))
                 on_frame()
@@ -138,6 +140,7 @@ def write(
         class_pixels=tuple(class_pixels),
         ignored_pixels=ignored,
         image_counts=tuple(image_counts),
+        contents=contents,
         rejected=tuple(rejected),
     )
 
@@ -150,15 +153,15 @@ class _Blamed(Exception):
 
 def _convert(
     frame: Frame, raw: RawDataset, storage: Storage, max_pixels: int
-) -> tuple[images.StoredImage, np.ndarray | None]:
-    """The image to store, and its trainIds, uint8 `[H, W]`, at the same size. Raises _Blamed."""
+) -> tuple[images.StoredImage, np.ndarray | None, Checksums]:
+    """The image to store, its trainIds, uint8 `[H, W]`, at the same size, and the files' checksums. Raises _Blamed."""
     blame = frame.image
     try:
         data = headers.read_file(frame.image, max_pixels=max_pixels)
         header = headers.parse(data)
         stored = images.store(data, storage, max_pixels=max_pixels)
         if frame.label is None:
-            return stored, None
+            return stored, None, (checksum(data), None)
         blame = frame.label
         label_data = headers.read_file(frame.label, max_pixels=max_pixels)
         label = raw.labels.decode(label_data, max_pixels=max_pixels)
@@ -167,4 +170,6 @@ def _convert(
     except BadFrame as error:
         raise _Blamed(blame, str(error)) from None
     size = (stored.height, stored.width)
-    return stored, label if label.shape == size else label_images.resize(label, size)
+    if label.shape != size:
+        label = label_images.resize(label, size)
+    return stored, label, (checksum(data), checksum(label_data))

@@ -1,6 +1,5 @@
 """Unpacking an archive: whole or not at all, nothing outside its folder, no links, and only where there is room."""
 
-import json
 import os
 import pathlib
 import shutil
@@ -53,9 +52,10 @@ def unpack(archive: pathlib.Path, folder: pathlib.Path, *, progress: Progress | 
 
 def _read(mark: pathlib.Path) -> dict | None:
     try:
-        return json.loads(mark.read_text(encoding="utf-8"))
+        value = files.read_json(mark)
     except (OSError, ValueError):
         return None
+    return value if isinstance(value, dict) and isinstance(value.get("files"), int) else None
 
 
 def _unzip(archive: pathlib.Path, folder: pathlib.Path, report: Progress) -> int:

@@ -1,6 +1,7 @@
 """Listing a raw folder: image files by name, pairs of image and label, and what is missing or double."""
 
 import pathlib
+import unicodedata
 from collections.abc import Callable, Iterable
 
 from msda_tf.data.writing.notes import Rejected
@@ -35,6 +36,22 @@ def as_rejected(problems: Iterable[walk.Problem], *, root: pathlib.Path) -> list
     return [Rejected(name, name, reason) for name, reason in dict.fromkeys(names)]
 
 
+_TRAIN_IDS = "_labelTrainIds"
+
+
+def without_train_ids(labels: list[pathlib.Path]) -> tuple[list[pathlib.Path], list[str]]:
+    """Label files without those that the scripts of other projects made from them, and a notice if there were any.
+
+    DAFormer's tools, which HRDA and MIC use too, put `00001_labelTrainIds.png` beside `00001.png`.
+    """
+    kept = [path for path in labels if not path.stem.endswith(_TRAIN_IDS)]
+    left_out = len(labels) - len(kept)
+    if not left_out:
+        return labels, []
+    files = "1 file" if left_out == 1 else f"{left_out} files"
+    return kept, [f"left out {files} *{_TRAIN_IDS}.png beside the labels: another tool made them from these labels"]
+
+
 def pair(
     images: Iterable[pathlib.Path],
     labels: Iterable[pathlib.Path],
@@ -63,18 +80,34 @@ def pair(
         return found
 
     images_by_key, labels_by_key = by_key(images, key_of_image), by_key(labels, key_of_label)
+    alone = {_composed(key): path for key, path in labels_by_key.items() if key not in images_by_key}
     frames = []
     for key, image in images_by_key.items():
         name = image.relative_to(root).as_posix()
         if key in labels_by_key:
             frames.append(Frame(name, image, labels_by_key[key]))
         else:
-            rejected.append(Rejected(name, name, "image without label"))
+            rejected.append(Rejected(name, name, f"image without label{_other_form(key, alone)}"))
     for key, label in labels_by_key.items():
         if key not in images_by_key:
             name = label.relative_to(root).as_posix()
             rejected.append(Rejected(name, name, "label without image"))
     return frames, rejected
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _other_form(key: str, alone: dict[str, pathlib.Path]) -> str:
+    """What to say if a label has the same name in other code points, as file systems of other computers write it."""
+    label = alone.get(_composed(key))
+    if label is None:
+        return ""
+    return (
+        f": {label.name} looks the same, but writes an accent in another Unicode form (NFC or NFD): rename one, for "
+        "example with convmv --nfc"
+    )
 
 
 def unlabelled(images: Iterable[pathlib.Path], *, root: pathlib.Path) -> tuple[list[Frame], list[Rejected]]:

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from msda_tf.data.manifest import Manifest
+from msda_tf.printable import printable
 
 from .inspect import class_shares, labelled_split
 
@@ -39,16 +40,16 @@ def page(
       histogram, sheet: uint8 `[H, W, 3]` RGB.
       sheet_split: the split that the contact sheet shows.
     """
-    parts = [f"<h1>{html.escape(manifest.name)}</h1>", f"<p>{html.escape(str(manifest.directory))}</p>"]
+    parts = [f"<h1>{_shown(manifest.name)}</h1>", f"<p>{_shown(str(manifest.directory))}</p>"]
     if oddities:
-        items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in oddities)
+        items = "".join(f"<li>{_shown(sentence)}</li>" for sentence in oddities)
         parts.append(f'<div class="odd"><ul>{items}</ul></div>')
     parts += ["<h2>Splits</h2>", _splits(manifest), "<h2>Data set</h2>", _facts(manifest)]
     if histogram is not None:
         parts += ["<h2>Classes</h2>", _image(histogram, "share of each class"), _classes(manifest, others)]
-    parts += [f"<h2>Images of split {html.escape(sheet_split)}</h2>", _image(sheet, "images with their labels")]
+    parts += [f"<h2>Images of split {_shown(sheet_split)}</h2>", _image(sheet, "images with their labels")]
     return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(manifest.name)}</title>'
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{_shown(manifest.name)}</title>'
         f"<style>{_STYLE}</style></head>\n<body>\n" + "\n".join(parts) + "\n</body></html>\n"
     )
 
@@ -89,8 +90,12 @@ def splits_table(manifest: Manifest) -> list[tuple[str, ...]]:
 SPLITS_HEADER = ("split", "images", "labels", "shards", "MB", "ignored pixels", "used for")
 
 
+def _shown(text: str) -> str:
+    return html.escape(printable(text))
+
+
 def _splits(manifest: Manifest) -> str:
-    return _table(SPLITS_HEADER, [[html.escape(cell) for cell in row] for row in splits_table(manifest)])
+    return _table(SPLITS_HEADER, [[_shown(cell) for cell in row] for row in splits_table(manifest)])
 
 
 def _facts(manifest: Manifest) -> str:
@@ -102,7 +107,7 @@ def _facts(manifest: Manifest) -> str:
         + (f" and {len(sizes) - 8} more" if len(sizes) > 8 else ""),
     }
     facts |= {key: str(value) for key, value in manifest.options.items() if key not in ("sizes", "class_rules")}
-    return _table(("", ""), [[html.escape(key), html.escape(value)] for key, value in facts.items()])
+    return _table(("", ""), [[_shown(key), _shown(value)] for key, value in facts.items()])
 
 
 def _classes(manifest: Manifest, others: list[Manifest]) -> str:
@@ -113,8 +118,8 @@ def _classes(manifest: Manifest, others: list[Manifest]) -> str:
         swatch = f'<span class="swatch" style="background: rgb{tuple(color)}"></span>'
         cells = [f"{share[index]:.3%}" if share[index] else "none" for share in shares]
         pixels = manifest.splits[labelled_split(manifest)].class_pixels[index]
-        rows.append([f"{swatch}{index} {html.escape(name)}", f"{pixels}", *cells])
-    return _table(("class", "pixels", *(html.escape(each.name) for each in compared)), rows)
+        rows.append([f"{swatch}{index} {_shown(name)}", f"{pixels}", *cells])
+    return _table(("class", "pixels", *(_shown(each.name) for each in compared)), rows)
 
 
 def _table(header: tuple[str, ...], rows: list[list[str]]) -> str:

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from msda_tf.data.manifest import Manifest
 from msda_tf.evaluation.pictures import colorize, overlay
 from msda_tf.labels import ClassList
+from msda_tf.printable import printable
 
 from .inspect import RARE, Sample, class_shares, labelled_split
 
@@ -42,7 +43,9 @@ def histogram(manifest: Manifest, others: list[Manifest], *, width: int = 1200) 
         split = labelled_split(each)
         shares = class_shares(each.splits[split])
         offset = (index - (len(drawn) - 1) / 2) * bar
-        axes.bar(positions + offset, np.maximum(shares, floor), bar, label=f"{each.name} ({split})", color=color)
+        axes.bar(
+            positions + offset, np.maximum(shares, floor), bar, label=printable(f"{each.name} ({split})"), color=color
+        )
         for position in positions[shares == 0]:
             axes.text(position + offset, floor * 1.1, "none", rotation=90, ha="center", va="bottom", size=7)
     axes.set_yscale("log")
@@ -50,7 +53,8 @@ def histogram(manifest: Manifest, others: list[Manifest], *, width: int = 1200) 
     ticks = [10.0**power for power in range(-5, 1)]
     axes.set_yticks(ticks, [f"{100 * tick:g} %" for tick in ticks])
     axes.set_ylabel("share of labelled pixels")
-    axes.set_xticks(positions, names, rotation=45, ha="right", rotation_mode="anchor")
+    shown_names = [printable(name) for name in names]
+    axes.set_xticks(positions, shown_names, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.grid(axis="y", alpha=0.3)
     axes.set_axisbelow(True)
@@ -59,7 +63,9 @@ def histogram(manifest: Manifest, others: list[Manifest], *, width: int = 1200) 
         shown = np.asarray(color) / 255
         axes.plot(position, -0.02, "s", color=shown, transform=axes.get_xaxis_transform(), clip_on=False, markersize=7)
     axes.tick_params(axis="x", length=0, pad=9)
-    axes.legend(frameon=False, ncols=len(drawn), loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    legend = axes.legend(frameon=False, ncols=len(drawn), loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # a name may hold dollar signs
     file = io.BytesIO()
     figure.savefig(file, format="png")
     return np.asarray(Image.open(file).convert("RGB"))
@@ -97,7 +103,8 @@ def _cell(sample: Sample, classes: ClassList, tile_width: int, per_frame: int) -
     if sample.label is not None:
         pictures += [colorize(sample.label, classes), overlay(sample.image, sample.label, classes)]
     height, width = sample.image.shape[:2]
-    size = (tile_width, max(1, round(height * tile_width / width)))
+    # The picture of a column of pixels would be hundreds of times as high as it is wide.
+    size = (tile_width, min(4 * tile_width, max(1, round(height * tile_width / width))))
     # Labels without smoothing, as their colours must stay those of the legend.
     ways = [cv2.INTER_AREA, cv2.INTER_NEAREST, cv2.INTER_AREA]
     tiles = [cv2.resize(picture, size, interpolation=way) for picture, way in zip(pictures, ways, strict=False)]
@@ -109,6 +116,7 @@ def _cell(sample: Sample, classes: ClassList, tile_width: int, per_frame: int) -
 
 def _fitting(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
     """The end of a path that fits into `width` pixels."""
+    text = printable(text)
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(f"...{text}") > width:

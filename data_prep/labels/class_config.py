@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import numpy as np
 
@@ -84,12 +84,14 @@ def read_rules(
       default: what holds without `map`.
 
     Raises:
-      UsageError: a class is unknown, or a value is there twice.
+      UsageError: a class is unknown, a value is there twice, or one value means two classes.
     """
     classes = read_classes(fields["classes"])
     train_ids: dict[Value, int] = {}
     if "map" not in fields:
         train_ids |= default(classes)
+        if 0 < len(train_ids) < len(classes):  # colours: the last of two classes would take the pixels of both
+            _refuse_one_color(fields["classes"], classes)
 
     def add(node: Node, train_id: int) -> None:
         value = read_value(node)
@@ -108,6 +110,18 @@ def read_rules(
         for node in ignore.sequence():
             add(node, IGNORE)
     return ClassRules(classes, train_ids, rest_ignored=ignore is not None and ignore.value == REST)
+
+
+def _refuse_one_color(node: Node, classes: ClassList) -> NoReturn:
+    first = {}
+    for name, color in zip(classes.names, classes.colors, strict=True):
+        if color in first:
+            node.fail(
+                f"{first[color]} and {name} are both {list(color)}, and without map a pixel's colour says its class: "
+                "give one of them another colour, or say with map which colours mean which class"
+            )
+        first[color] = name
+    raise AssertionError(classes)
 
 
 def id_table(rules: ClassRules) -> np.ndarray:

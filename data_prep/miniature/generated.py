@@ -1,7 +1,6 @@
 """Raw miniature data sets, generated where they are missing and looked through, ready for conversion."""
 
 import dataclasses
-import json
 import pathlib
 import shutil
 
@@ -82,7 +81,9 @@ def _draw(raw: pathlib.Path, wanted: dict, *, workers: int | None, progress: Pro
 
 def _check(raw: pathlib.Path, wanted: dict) -> None:
     try:
-        there = json.loads((raw / _MARK).read_text(encoding="utf-8"))
+        there = files.read_json(raw / _MARK)
+        if not isinstance(there, dict):
+            raise ValueError
     except (OSError, ValueError):
         raise UsageError(f"{raw} holds something else than a miniature: choose another --output") from None
     for key, value in wanted.items():

@@ -32,9 +32,10 @@ def find(root: pathlib.Path, *, test_frames: int = sim_splits.TEST_FRAMES) -> Ra
         if not folder.is_dir():
             raise UsageError(f"{folder} does not exist: GTA5 is expected as {LAYOUT}; get it from {SOURCE}")
     images, unread = listing.image_files(image_folder, root=root, recursive=False)
-    if not images:
+    if not images and not unread:
         raise UsageError(f"{image_folder} holds no image: GTA5 is expected as {LAYOUT}; get it from {SOURCE}")
     label_files, unread_labels = listing.image_files(label_folder, root=root, recursive=False)
+    label_files, left_out = listing.without_train_ids(label_files)
     frames, rejected = listing.pair(
         images,
         label_files,
@@ -56,5 +57,5 @@ def find(root: pathlib.Path, *, test_frames: int = sim_splits.TEST_FRAMES) -> Ra
         rules={"test_frames": test_frames},
         rejected=(*unread, *unread_labels, *rejected),
         known_bad=KNOWN_BAD,
-        notices=tuple(notices),
+        notices=(*left_out, *notices),
     )

@@ -57,6 +57,7 @@ def find(root: pathlib.Path, *, lane_marking: str = "ignore", test_frames: int =
     if label_folder is None:
         raise UsageError(f"{root / 'GT/LABELS'} does not exist: SYNTHIA is expected as {LAYOUT}; get it from {SOURCE}")
     label_files, unread_labels = listing.image_files(label_folder, root=root, recursive=False)
+    label_files, left_out = listing.without_train_ids(label_files)
     frames, rejected = listing.pair(
         images,
         label_files,
@@ -79,7 +80,7 @@ def find(root: pathlib.Path, *, lane_marking: str = "ignore", test_frames: int =
         evaluation_split="test",
         rules={"lane_marking": lane_marking, "test_frames": test_frames, "labels": found},
         rejected=(*unread, *unread_labels, *rejected),
-        notices=(*notices, *more),
+        notices=(*left_out, *notices, *more),
     )
 
 

@@ -34,7 +34,7 @@ class RecordSource:
         self._corrupt = corrupt
         # tf.data runs on the CPU: on a GPU, every look-up would fetch them from there.
         with tf.device("CPU"):
-            self._paths = tf.constant([str(path) for path in index.paths])
+            self._paths = tf.constant([os.fsencode(path) for path in index.paths])
             self._shards = tf.constant(index.shards)
             self._offsets = tf.constant(index.offsets)
 

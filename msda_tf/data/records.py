@@ -23,7 +23,8 @@ class Record:
     """One image with its label, both still encoded.
 
     Attributes:
-      filename: the image's path inside its data set, with forward slashes.
+      filename: the image's path inside its data set, with forward slashes; bytes that are no UTF-8, which Linux allows
+        in names, as lone surrogates (PEP 383).
       image: bytes of a PNG or JPEG file (RGB).
       image_format: "png" or "jpeg".
       height, width: of the image, in pixels.
@@ -85,7 +86,7 @@ def to_example(record: Record) -> bytes:
     feature = example.features.feature
     values = {
         "image/encoded": record.image,
-        "image/filename": record.filename.encode(),
+        "image/filename": record.filename.encode("utf-8", "surrogateescape"),
         "image/format": record.image_format.encode(),
         "image/height": record.height,
         "image/width": record.width,
@@ -121,7 +122,7 @@ def from_example(serialized: bytes) -> Record:
 
     label_key = "image/segmentation/class/encoded"
     return Record(
-        filename=single("image/filename", "bytes_list").decode(),
+        filename=single("image/filename", "bytes_list").decode("utf-8", "surrogateescape"),
         image=single("image/encoded", "bytes_list"),
         image_format=single("image/format", "bytes_list").decode(),
         height=single("image/height", "int64_list"),

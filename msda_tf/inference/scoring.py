@@ -1,6 +1,7 @@
 """The one loop that scores label maps: images through the networks, predictions against labels, counts added up."""
 
 import concurrent.futures
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -63,7 +64,7 @@ def score(
         for index, (example, _) in enumerate(batch):
             own = {name: value[index] for name, value in maps.items()}
             scored = Scored(
-                example["filename"].numpy().decode(), example["image"].numpy(), example["label"].numpy(), own
+                os.fsdecode(example["filename"].numpy()), example["image"].numpy(), example["label"].numpy(), own
             )
             for branch, predicted in own.items():
                 counts = confusion.confusion_matrix(scored.label, predicted, classes=classes, name=scored.name)

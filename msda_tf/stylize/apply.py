@@ -69,7 +69,9 @@ def apply(
         step, translator = _load(run, step, tile)
         checksum = files.sha256(source.directory / FILE_NAME)
         options = _options(run, source, step=step, tile=tile, storage=storage)
-        begun = Begun(directory, options, root=source.directory, input_digest=lambda: checksum)
+        begun = Begun(
+            directory, options, root=source.directory, same_input=lambda kept: kept.get("input_sha256") == checksum
+        )
         if force:
             begun.clear()
         if finished := begun.finished():
@@ -186,12 +188,13 @@ def _manifest(source: Manifest, begun: Begun, results: dict[str, notes.Result]) 
     for result in results.values():
         sizes.update(result.sizes)
     training = [results[shard.file] for shard in source.splits[source.training_split].shards]
-    origin = describe(begun, sizes=dict(sizes), rejected=0, excluded=source.options.get("excluded", []))
+    origin = {"input_sha256": files.sha256(begun.root / FILE_NAME)}
+    options = describe(begun, origin=origin, sizes=dict(sizes), rejected=0, excluded=source.options.get("excluded", []))
     return dataclasses.replace(
         source,
         name=begun.directory.name,
         mean_rgb=notes.mean_rgb(training),
         splits={name: split(old) for name, old in source.splits.items()},
-        options=origin,
+        options=options,
         directory=None,
     )

@@ -1,5 +1,6 @@
 """What every task of the trainer does alike: feeding its devices, running a step on all of them, naming images."""
 
+import os
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -55,7 +56,7 @@ def distribute(
 def image_names(filenames, strategy: tf.distribute.Strategy) -> list[str]:
     """The names in several string `[B]`, each of them perhaps spread over devices."""
     return [
-        name.decode()
+        os.fsdecode(name)
         for names in filenames
         for replica in strategy.experimental_local_results(names)
         for name in replica.numpy()

@@ -8,6 +8,7 @@ from PIL import Image
 
 from msda_tf.cli import main as cli
 from msda_tf.data import manifest as manifests
+from msda_tf.data_prep.conversion import shards
 
 
 @pytest.fixture
@@ -226,3 +227,26 @@ def test_each_bad_frame_has_its_line(run, tmp_path, file, spoil, said):
     assert manifests.available(tmp_path / "data") == []
     assert run("--dataset", "gta5", "--on-error", "skip")[0] == 0
     assert manifests.find(tmp_path / "data", "gta5").splits["train"].examples in (2, 3)
+
+
+def test_ctrl_c_says_that_it_goes_on(tmp_path, monkeypatch, capsys):
+    raw_sets.gta5(tmp_path / "raw/gta5", 2)
+    monkeypatch.chdir(tmp_path)
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shards, "write", interrupted)
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["prepare", "--dataset", "gta5"])
+    assert caught.value.code == 130
+    assert "interrupted: the same command goes on where it stopped" in capsys.readouterr().err
+
+
+def test_max_pixels(run, tmp_path):
+    raw_sets.gta5(tmp_path / "raw/gta5", 2)
+    code, _, error = run("--dataset", "gta5", "--max-pixels", "8384")
+    assert (code, "129x65 pixels, more than the 8384 that are allowed" in error) == (1, True)
+    assert run("--dataset", "gta5", "--max-pixels", "8385", "--verify")[0] == 0
+    for wrong in ("0", "nan", str(2**29)):
+        assert run("--dataset", "gta5", "--max-pixels", wrong)[0] == 2

@@ -1,5 +1,6 @@
 """What is known of a finished shard, and the note by which a later run knows that it need not be written again."""
 
+import hashlib
 import json
 import pathlib
 from collections.abc import Iterable
@@ -28,6 +29,7 @@ class Result:
       class_pixels, ignored_pixels: label pixels per class, and of no class.
       image_counts: the same for each image, `[examples, classes + 1]`; empty without labels.
       sizes: "<width>x<height>" -> number of images.
+      contents: frame's name -> checksums of its files, for whoever asks later whether they are still the same.
       rejected: frames that turned out bad when they were decoded; they are not in the shard.
     """
 
@@ -41,6 +43,7 @@ class Result:
     ignored_pixels: int
     image_counts: tuple[tuple[int, ...], ...]
     sizes: dict[str, int]
+    contents: dict[str, tuple[int | None, ...]]
     rejected: tuple[Rejected, ...]
 
 
@@ -51,6 +54,7 @@ def result(
     class_pixels: tuple[int, ...],
     ignored_pixels: int,
     image_counts: tuple[tuple[int, ...], ...],
+    contents: dict[str, tuple[int | None, ...]] | None = None,
     rejected: tuple[Rejected, ...],
 ) -> Result:
     """Of a shard that is written."""
@@ -65,6 +69,7 @@ def result(
         ignored_pixels=ignored_pixels,
         image_counts=image_counts,
         sizes=written.sizes,
+        contents=contents or {},
         rejected=rejected,
     )
 
@@ -82,15 +87,23 @@ def _note_path(directory: pathlib.Path, file: str) -> pathlib.Path:
 
 def write_note(directory: pathlib.Path, result: Result, print_of_shard: str) -> None:
     """Leaves a note beside a finished shard, by which a later run knows that it need not be written again."""
-    files.write_json(_note_path(directory, result.file), {"fingerprint": print_of_shard, **asdict(result)})
+    value = {"fingerprint": print_of_shard, **asdict(result)}
+    files.write_json(_note_path(directory, result.file), {"checksum": _checksum(value), **value})
+
+
+def _checksum(value: dict) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
 def read_note(directory: pathlib.Path, file: str, print_of_shard: str) -> Result | None:
     """The note's content if the shard is there and was made by the same conversion; None otherwise."""
     try:
-        value = json.loads(_note_path(directory, file).read_text(encoding="utf-8"))
+        value = files.read_json(_note_path(directory, file))
+        if value.pop("checksum") != _checksum(value):
+            return None
         if value.pop("fingerprint") != print_of_shard or (directory / file).stat().st_size != value["bytes"]:
             return None
+        value["contents"] = {name: tuple(checksums) for name, checksums in value["contents"].items()}
         value["rejected"] = tuple(Rejected(**bad) for bad in value["rejected"])
         value["image_counts"] = tuple(tuple(counts) for counts in value["image_counts"])
         return Result(**value | {"rgb_sum": tuple(value["rgb_sum"]), "class_pixels": tuple(value["class_pixels"])})

@@ -1,6 +1,5 @@
 """What an output folder holds already, and whether it may be gone on with."""
 
-import json
 import pathlib
 import re
 from collections.abc import Callable
@@ -16,7 +15,11 @@ _NOTE = re.compile(r"\.(\w+-\d{5}-of-\d{5}\.tfrecord)\.json")
 _COUNTS = re.compile(r"\.?class_counts\b.*\.npy")
 _HALF_WRITTEN = re.compile(r"\..+\.\d+\.part")  # by msda_tf.files.replacing, in a process that was killed
 
-_ORIGIN = {"raw", "input_sha256", "sizes", "excluded", "rejected"}  # in dataset.json beside the options
+# In dataset.json beside the options.
+_ORIGIN = {
+    *("raw", "input_sha256", "input_times_sha256", "input_content_sha256"),
+    *("sizes", "excluded", "rejected"),
+}
 
 
 class Begun:
@@ -26,11 +29,13 @@ class Begun:
       directory: the folder.
       options: those of the conversion (`options_of`).
       root: the folder of what is to be converted.
-      input_digest: gives a SHA-256 that tells whether that is the same as before.
+      same_input: of the options in dataset.json, tells whether it was made from what is to be converted now.
     """
 
-    def __init__(self, directory: pathlib.Path, options: dict, *, root: pathlib.Path, input_digest: Callable[[], str]):
-        self.directory, self.options, self.root, self.input_digest = directory, options, root, input_digest
+    def __init__(
+        self, directory: pathlib.Path, options: dict, *, root: pathlib.Path, same_input: Callable[[dict], bool]
+    ):
+        self.directory, self.options, self.root, self.same_input = directory, options, root, same_input
 
     def finished(self) -> Manifest | None:
         """The manifest if the folder is finished with the same options and input; None if it is not finished.
@@ -42,7 +47,7 @@ class Begun:
             return None
         manifest = manifests.read(self.directory)
         self._compare(manifest.options, "was prepared")
-        if manifest.options.get("input_sha256") != self.input_digest():
+        if not self.same_input(manifest.options):
             raise UsageError(
                 f"{self.directory} was prepared from other files than {self.root} holds now: choose another "
                 "--name or --output, or start over with --force"
@@ -55,10 +60,10 @@ class Begun:
         path = self.directory / _BEGUN
         if path.exists():
             try:
-                options = json.loads(path.read_text(encoding="utf-8"))
-            except ValueError:
+                options = files.read_json(path)
+            except (OSError, ValueError):
                 options = {}
-            self._compare(options, "was begun")
+            self._compare(options if isinstance(options, dict) else {}, "was begun")
         elif any(_SHARD.fullmatch(file.name) for file in self.directory.iterdir()):
             raise UsageError(
                 f"{self.directory} holds shards of unknown origin (neither {manifests.FILE_NAME} nor {_BEGUN} is "
@@ -106,12 +111,22 @@ class Begun:
                 file.unlink()
 
 
-def describe(begun: Begun, *, sizes: dict[str, int], rejected: int, excluded: list[str]) -> dict:
-    """The options and what came of them, for dataset.json; `sizes` are "<width>x<height>" -> number of images."""
+def describe(
+    begun: Begun, *, origin: dict[str, str], sizes: dict[str, int], rejected: int, excluded: list[str]
+) -> dict:
+    """The options and what came of them, for dataset.json.
+
+    Args:
+      begun: the folder.
+      origin: checksums by which `same_input` knows the input again.
+      sizes: "<width>x<height>" -> number of images.
+      rejected: number of bad frames that were left out.
+      excluded: names of frames that were left out as they are known to be bad.
+    """
     return {
         **begun.options,
         "raw": str(begun.root.resolve()),
-        "input_sha256": begun.input_digest(),
+        **origin,
         "sizes": sizes,
         "excluded": excluded,
         "rejected": rejected,

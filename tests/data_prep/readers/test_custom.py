@@ -284,3 +284,14 @@ def test_the_files_in_the_documentation_are_right(tmp_path):
 def _saved(tmp_path, text):
     (tmp_path / "file.yaml").write_text(text)
     return tmp_path / "file.yaml"
+
+
+def test_two_classes_of_one_colour(tmp_path):
+    """Without map, the last of them would take the pixels of both without a word."""
+    text = PLAIN.replace("labels: ids", "labels: rgb").replace("[200, 200, 255]", "[255, 255, 0]")
+    alike = text[: text.index("map:")]
+    with pytest.raises(UsageError, match=r"toys.yaml:8: classes: duck and bath tub are both \[255, 255, 0\]"):
+        _describe(tmp_path, alike)
+    told = alike + "map: {duck: [[255, 255, 0]], bath tub: [[1, 2, 3]]}\n"
+    assert _describe(tmp_path, told).rules.train_ids == {(255, 255, 0): 0, (1, 2, 3): 1}
+    assert _describe(tmp_path, alike.replace("labels: rgb", "labels: ids")).rules.train_ids == {0: 0, 1: 1}
