@@ -123,7 +123,7 @@ def _finished_before(manifest: Manifest, source: Source) -> Prepared:
             f"{newer} raw files were written after {manifest.directory}, which was prepared by an earlier version that "
             "did not note what they held: if they were corrected, and not only copied, start over with --force"
         )
-    return Prepared(manifest, tuple(rejected), tuple(manifest.options["excluded"]), reused, tuple(notices))
+    return Prepared(manifest, tuple(rejected), tuple(manifest.options.get("excluded", ())), reused, tuple(notices))
 
 
 class _Reporter:

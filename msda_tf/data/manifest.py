@@ -5,17 +5,19 @@ last: a folder without it was never finished. Splits may share shards: GTA5's an
 500 files, which are also part of `train` (the paper trains on the full data set).
 """
 
-import json
 import pathlib
+import re
 from dataclasses import asdict, dataclass, field, replace
 
 from msda_tf import files
+from msda_tf.data.json_keys import Damaged, Keys
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.image_files import headers
-from msda_tf.labels import ClassList
+from msda_tf.labels import IGNORE, ClassList
 
 FILE_NAME = "dataset.json"
 FORMAT = 1
+_SIZE = re.compile(r"[1-9]\d{0,8}x[1-9]\d{0,8}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ def read(directory: pathlib.Path) -> Manifest:
     """
     path = pathlib.Path(directory) / FILE_NAME
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = files.read_json(path)
     except FileNotFoundError:
         raise MsdaError(
             f"{path} does not exist: the data set was never prepared to the end; run msda-tf prepare"
@@ -161,36 +163,83 @@ def read(directory: pathlib.Path) -> Manifest:
             f"{path} is not of format {FORMAT}, which this version reads: prepare the data set again with --force"
         )
     try:
-        classes = ClassList(
-            names=tuple(entry["name"] for entry in value["classes"]),
-            colors=tuple(tuple(entry["color"]) for entry in value["classes"]),
-        )
-        splits = {
-            name: Split(
-                shards=tuple(Shard(**shard) for shard in split["shards"]),
-                labelled=split["labelled"],
-                class_pixels=tuple(split["class_pixels"][class_name] for class_name in classes.names),
-                ignored_pixels=split["ignored_pixels"],
-                mean_rgb=tuple(split["mean_rgb"]) if "mean_rgb" in split else None,
-            )
-            for name, split in value["splits"].items()
-        }
-        return Manifest(
-            name=value["name"],
-            kind=value["kind"],
-            classes=classes,
-            height=value["height"],
-            width=value["width"],
-            mean_rgb=tuple(value["mean_rgb"]),
-            splits=splits,
-            training_split=value["training_split"],
-            evaluation_split=value["evaluation_split"],
-            options=value["options"],
-            class_counts=CountsFile(**value["class_counts"]) if "class_counts" in value else None,
-            directory=path.parent,
-        )
-    except (KeyError, TypeError, AttributeError) as error:
+        return replace(_from_json(Keys(value)), directory=path.parent)
+    except Damaged as error:
         raise MsdaError(f"{path} is damaged (at {error}): prepare the data set again with --force") from None
+
+
+def _from_json(keys: Keys) -> Manifest:
+    entries = [Keys(item, key) for key, item in keys.sequence("classes")]
+    names = tuple(entry.text("name") for entry in entries)
+    classes = ClassList(names, tuple(entry.color("color", 255) for entry in entries))
+    if not 0 < len(set(names)) == len(names) < IGNORE:
+        raise Damaged(f"classes: expected 1 to {IGNORE - 1} of different names, found {len(names)}")
+    below = keys.below("splits")
+    splits = {name: _split(below.below(name), classes) for name in below}
+    training = keys.text("training_split")
+    evaluation = None if keys.get("evaluation_split") is None else keys.text("evaluation_split")
+    for split in (training, evaluation):
+        if split is not None and split not in splits:
+            raise Damaged(f"splits: {split} is missing, by which the data set is trained or evaluated on")
+    return Manifest(
+        name=keys.text("name"),
+        kind=keys.text("kind"),
+        classes=classes,
+        height=keys.whole("height", 1, headers.LARGEST),
+        width=keys.whole("width", 1, headers.LARGEST),
+        mean_rgb=keys.color("mean_rgb", 255.0),
+        splits=splits,
+        training_split=training,
+        evaluation_split=evaluation,
+        options=_options(keys),
+        class_counts=_counts_file(keys.below("class_counts")) if "class_counts" in keys else None,
+    )
+
+
+def _split(keys: Keys, classes: ClassList) -> Split:
+    shards = [Keys(item, key) for key, item in keys.sequence("shards")]
+    if not shards:
+        raise Damaged(f"{keys.at('shards')}: expected one at least")
+    pixels = keys.below("class_pixels")
+    return Split(
+        shards=tuple(
+            Shard(_file_name(shard), shard.whole("examples", 1), shard.whole("bytes", 1), shard.text("sha256"))
+            for shard in shards
+        ),
+        labelled=keys.flag("labelled"),
+        class_pixels=tuple(pixels.whole(name) for name in classes.names),
+        ignored_pixels=keys.whole("ignored_pixels"),
+        mean_rgb=keys.color("mean_rgb", 255.0) if "mean_rgb" in keys else None,
+    )
+
+
+def _file_name(keys: Keys) -> str:
+    name = keys.text("file")
+    if pathlib.PurePath(name).name != name or "\0" in name:
+        raise Damaged(f"{keys.at('file')}: expected the name of a file in the data set's folder, not {name!r}")
+    return name
+
+
+def _counts_file(keys: Keys) -> CountsFile:
+    return CountsFile(_file_name(keys), keys.text("sha256"))
+
+
+def _options(keys: Keys) -> dict:
+    """The options as they are; those that anything here reads are looked at."""
+    options = keys.below("options")
+    if "sizes" in options:
+        sizes = options.below("sizes")
+        for size in sizes:
+            if not _SIZE.fullmatch(size):
+                raise Damaged(f"{sizes.at(size)}: expected a size such as 1280x720")
+            sizes.whole(size)
+    if "excluded" in options:
+        for key, name in options.sequence("excluded"):
+            if not isinstance(name, str):
+                raise Damaged(f"{key}: expected the name of an image")
+    if "rejected" in options:
+        options.whole("rejected")
+    return keys.get("options")
 
 
 def available(data: pathlib.Path) -> list[str]:

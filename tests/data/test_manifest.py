@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 
 import pytest
 
@@ -58,8 +59,11 @@ def _without(key):
     [
         (lambda value: value.update(format=99), "is not of format 1"),
         (lambda value: value.update(classes=None), "is damaged"),
-        (_without("shards"), "damaged .at 'shards'"),
-        (lambda value: value["splits"]["train"]["class_pixels"].pop("duck"), "damaged .at 'duck'"),
+        (_without("shards"), "damaged .at splits.train.shards: missing"),
+        (
+            lambda value: value["splits"]["train"]["class_pixels"].pop("duck"),
+            "damaged .at splits.train.class_pixels.duck",
+        ),
         (lambda value: value["splits"]["test"]["shards"][0].pop("sha256"), "damaged .*sha256"),
     ],
 )
@@ -123,3 +127,49 @@ def test_under_one_condition(tmp_path):
         manifests.find(tmp_path, "toys:night")
     with pytest.raises(UsageError, match="data set 'town' is not prepared"):
         manifests.find(tmp_path, "town:night")
+
+
+WRONG = [None, "", "x", "../x", -1, 10**30, 1e308, float("nan"), float("inf"), True, [], {}, [[]], "\x1b[31m\n"]
+
+
+def _places(value, place=()):
+    """The way to every value of nested lists and dictionaries."""
+    yield place
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from _places(item, (*place, key))
+
+
+def test_no_wrong_value_gets_further_than_one_line(tmp_path):
+    """Every value in turn becomes every wrong one: it is refused by its key, or it is one that nothing reads."""
+    whole = json.dumps(manifests.to_json(MANIFEST) | {"class_counts": {"file": "a.npy", "sha256": "ab"}})
+    path = tmp_path / manifests.FILE_NAME
+    refused = 0
+    for place in list(_places(json.loads(whole)))[1:]:
+        for wrong in WRONG:
+            value = json.loads(whole)
+            at = value
+            for key in place[:-1]:
+                at = at[key]
+            at[place[-1]] = wrong
+            path.write_text(json.dumps(value))
+            try:
+                found = manifests.read(tmp_path)
+            except MsdaError as error:
+                refused += 1
+                assert str(error).startswith(str(path)) and "\n" not in str(error) and len(str(error)) < 400
+                assert place[0] in str(error) or place[0] in ("format", "training_split", "evaluation_split", "classes")
+            else:
+                assert found.max_pixels >= 1 and found.shard_paths(found.training_split) is not None
+    assert refused > 400
+
+
+def test_files_that_are_none(tmp_path):
+    path = tmp_path / manifests.FILE_NAME
+    path.write_text("[" * 10**5)
+    with pytest.raises(MsdaError, match="nested too deeply"):
+        manifests.read(tmp_path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(MsdaError, match="Not a regular file"):
+        manifests.read(tmp_path)
