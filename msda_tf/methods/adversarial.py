@@ -86,8 +86,8 @@ class Adversarial:
         image_size = source["image"].shape[1:3]
         if image_size != source["label"].shape[1:3]:
             maps = self._upsample(logits, image_size)
-        share = 1 / self._sources_of[branch]
-        _, judged, metrics = self._judge(level, branch, tf.stop_gradient(maps), losses.SOURCE, share)
+        fed_by = self._sources_of[branch]
+        _, judged, metrics = self._judge(level, branch, tf.stop_gradient(maps), losses.SOURCE, fed_by)
         return HeadLosses(supervised.network, judged, supervised.metrics | metrics)
 
     def _target_terms(self, level, branch, logits, target) -> HeadLosses:
@@ -102,14 +102,15 @@ class Adversarial:
         metrics = {f"adv/{level}/{branch}": adversarial} | metrics
         return HeadLosses(self._lambda_adv[level] * adversarial, judged, metrics)
 
-    def _judge(self, level, branch, maps, domain, share):
-        """(answers, loss, metrics) of the head's discriminator for softmax maps `[B, H, W, C]`: a half of its L_D."""
-        objective, share = self.config.gan, share * self._share
+    def _judge(self, level, branch, maps, domain, parts):
+        """(answers, loss, metrics) of the head's discriminator for softmax maps `[B, H, W, C]`: one of the `parts` that
+        make a half of its L_D."""
+        objective, share = self.config.gan, self._share
         answers = self.segmenter.module(level).discriminator(branch)(tf.nn.softmax(maps))
-        loss = losses.discriminator_loss(answers, domain, objective) * share
+        loss = losses.discriminator_loss(answers, domain, objective) * share / parts
         metrics = {
             f"disc/{level}/{branch}": loss,
-            f"disc_accuracy/{level}/{branch}": losses.accuracy(answers, domain, objective) / 2 * share,
+            f"disc_accuracy/{level}/{branch}": losses.accuracy(answers, domain, objective) / 2 * share / parts,
         }
         return answers, loss, metrics
 
