@@ -112,7 +112,7 @@ def load(path: str | pathlib.Path, *, may_be_empty: bool = False) -> Node:
     return root
 
 
-def parse(text: str, source: pathlib.Path) -> Node | None:
+def parse(text: str, source: str | pathlib.Path) -> Node | None:
     """The value that YAML text stands for; None if there is nothing but comments.
 
     Args:
@@ -139,7 +139,7 @@ def parse(text: str, source: pathlib.Path) -> Node | None:
         raise UsageError(f"{source}: not YAML: {str(error).splitlines()[0]}") from None
 
 
-def _check_growth(text: str, source: pathlib.Path) -> None:
+def _check_growth(text: str, source: str | pathlib.Path) -> None:
     """Raises UsageError if the values are many or deep: a few references to references make millions of few bytes.
 
     Looks at one event after the other, so that nothing of it is built before it is known to be small.

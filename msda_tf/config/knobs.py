@@ -9,8 +9,6 @@ import typing
 from collections.abc import Callable
 from dataclasses import field
 
-import yaml
-
 from msda_tf import yaml_lines
 from msda_tf.errors import UsageError
 
@@ -159,9 +157,10 @@ def converted(value, expected, name: str):
     """`value`, or the YAML in a text, as the type `expected`. Raises UsageError, which calls it `name`."""
     try:
         if isinstance(value, str) and expected is not str:
-            value = yaml.safe_load(value)
+            node = yaml_lines.parse(value, name)
+            value = None if node is None else node.plain()
         return _converted(value, expected)
-    except (TypeError, ValueError, yaml.YAMLError):
+    except (TypeError, ValueError, UsageError):
         raise UsageError(f"{name} expects {_describe(expected)}, not {value!r}") from None
 
 

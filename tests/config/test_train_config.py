@@ -36,3 +36,10 @@ def test_numbers_as_people_type_them(text, value):
 def test_wrong_types_are_refused_by_name(settings):
     with pytest.raises(UsageError, match=f"command line: {next(iter(settings))} expects"):
         configuration.resolve(settings=settings)
+
+
+def test_a_setting_of_references_to_references_is_refused_at_once():
+    bomb = "[&a [x, x], " + ", ".join(f"&a{n} [{', '.join(['*a' if n == 0 else f'*a{n - 1}'] * 9)}]" for n in range(20))
+    for text in (f"{bomb}]", "[" * 3000, "&a [*a]", "\0", "1" * 5000):
+        with pytest.raises(UsageError, match="aspp_rates expects a list of whole numbers"):
+            configuration.resolve(settings={"aspp_rates": text})
