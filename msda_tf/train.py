@@ -166,7 +166,12 @@ def _train_network(run, config, network, manifests, workers: Workers, on_progres
     )
     if config.init != "none" and not trainer.checkpoints.steps():
         report = workers.together(
-            lambda: weights.initialize(task.segmenter, config.init, allow_partial=config.init_partial)
+            lambda: weights.initialize(
+                task.segmenter,
+                config.init,
+                allow_partial=config.init_partial,
+                allow_target_labels=config.init_target_labels,
+            )
         )
         on_weights(network, report)
     try:

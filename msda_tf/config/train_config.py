@@ -73,14 +73,17 @@ class TrainConfig:
         "frozen",
         "BatchNorm as pretrained; adaptsegnet: batch statistics; group: GroupNorm, for random weights",
         ("frozen", "adaptsegnet", "group"),
+        only_for={"backbone": tuple(name for name, entry in BACKBONES.items() if entry.norms)},
     )
     aspp_rates: tuple[int, ...] = knob(
         (6, 12, 18, 24),
-        "DeepLabV2's four; AdaptSegNet's code uses 6 and 12 only",
+        "of atrous classifiers, which level feature always has: DeepLabV2's four; AdaptSegNet's code uses 6 and 12",
         minimum=1,
-        only_for={"decoder": ("atrous",)},
     )
     init: str = knob("imagenet", "starting weights: imagenet, none, or a file or run")
+    init_target_labels: bool = knob(
+        False, "accept starting weights that were tuned on 19 street classes, and so may have seen the target's labels"
+    )
     init_partial: bool = knob(False, "accept starting weights that cover less than 90 % of the backbone")
     align_corners: bool = knob(True, "up-sampling as in the Torch version on which the published networks were trained")
     discriminators: str = knob(

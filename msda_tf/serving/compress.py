@@ -14,11 +14,11 @@ def fold_batch_norm(segmenter: MultiSourceSegmenter) -> None:
     """Folds every BatchNorm of the backbone into the convolution before it; the outputs stay the same up to rounding.
 
     Raises:
-      UsageError: the network has GroupNorm, whose scale depends on the image.
+      UsageError: the network has GroupNorm or is a transformer: their scales depend on the image.
     """
     pairs = segmenter.backbone.foldable()
     if not pairs:
-        raise UsageError("the network has GroupNorm instead of BatchNorm: there is nothing to fold")
+        raise UsageError("the network has no BatchNorm (but GroupNorm, or a transformer's): there is nothing to fold")
     for convolution, norm in pairs:
         norm.fold_into(convolution)
 

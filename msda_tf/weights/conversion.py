@@ -30,9 +30,11 @@ class Conversion:
       candidates: by variable: its path without the model's own name, such as "backbone/layer1_0/conv2/kernel".
       unused: keys of the file for which this project has no place.
       notes: what a person should know about these weights.
+      tuned_on_streets: whether they were tuned on as many classes as Cityscapes has, and so may know a target's labels.
     """
 
     kind: str
     candidates: dict[str, Candidate] = field(default_factory=dict)
     unused: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    tuned_on_streets: bool = False

@@ -13,6 +13,7 @@ import importlib
 FAMILIES: dict[str, str] = {
     "resnet": "msda_tf.weights.resnet.files",
     "efficientnet-lite": "msda_tf.weights.efficientnet.files",
+    "mit": "msda_tf.weights.mit.files",
 }
 
 

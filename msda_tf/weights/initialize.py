@@ -12,26 +12,35 @@ ENOUGH = 0.9
 """Share of the backbone's variables under which an import is refused."""
 
 
-def initialize(segmenter: MultiSourceSegmenter, source: str, *, allow_partial: bool = False) -> ImportReport:
+def initialize(
+    segmenter: MultiSourceSegmenter, source: str, *, allow_partial: bool = False, allow_target_labels: bool = False
+) -> ImportReport:
     """Sets a network's variables from a file, or leaves all of them as they are.
 
     Args:
       segmenter: the network, with its variables.
-      source: "imagenet" (keras.applications' weights), or the path of a Torch file (torchvision's ResNet-50 or -101;
-        AdaptSegNet's starting weights or snapshots), a Keras file (ResNet50 or ResNet101 as .h5, .weights.h5 or .keras)
-        or a run of this project. What a path holds is seen from its content, not from its name.
+      source: "imagenet" (keras.applications' weights, or an installed package), or the path of a file that the
+        backbone's family knows (see `msda_tf.weights.families`), or of a run of this project. What a path holds is seen
+        from its content, not from its name.
       allow_partial: accept a file that covers less than 90 % of the backbone, or of another depth.
+      allow_target_labels: accept weights that were tuned on 19 street classes, as Cityscapes has.
 
     Returns:
       what was matched, changed, missing and unused.
 
     Raises:
-      UsageError: no such file, not a fitting network, under 90 % of the backbone, or Torch is needed and missing.
+      UsageError: no such file, not a fitting network, under 90 % of the backbone, or weights that
+        have seen the target's labels.
       MsdaError: the file is damaged, or ImageNet's weights cannot be had.
     """
     family = families.of(segmenter.backbone)
     path = family.imagenet(segmenter.backbone) if source == "imagenet" else pathlib.Path(source).expanduser()
     conversion = _read(path, segmenter)
+    if conversion.tuned_on_streets and not allow_target_labels:
+        raise UsageError(
+            f"{path} was tuned to segment 19 classes, as Cityscapes has: such weights have seen the target's labels; "
+            "take ImageNet's, or init_target_labels=true if that is no harm"
+        )
     # The first component is the model's own name.
     variables = {variable.path.split("/", 1)[1]: variable for variable in segmenter.variables}
     if not allow_partial:
@@ -84,7 +93,9 @@ def _read(path: pathlib.Path, segmenter: MultiSourceSegmenter) -> Conversion:
         raise MsdaError(f"{path} is a Git LFS pointer, not weights: run git lfs pull")
     conversion = families.of(segmenter.backbone).convert(path, start, segmenter)
     if conversion is None:
-        raise MsdaError(f"{path} is damaged or no weights: expected a Torch file, a Keras file, or a run")
+        raise MsdaError(
+            f"{path} is damaged or no weights: expected a Torch file, a safetensors file, a Keras file, or a run"
+        )
     return conversion
 
 

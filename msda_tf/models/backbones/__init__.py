@@ -16,15 +16,18 @@ class Entry:
       module: has `make(name, *, norm, recompute)`, which gives the backbone; with `dilates`, `output_stride` too.
       summary: what it is, for help and documentation.
       dilates: whether its output stride can be chosen.
+      norms: whether its norm can be chosen; transformers have layer normalisation.
     """
 
     module: str
     summary: str
     dilates: bool = False
+    norms: bool = True
 
 
 _ATROUS_RESNET = "msda_tf.models.backbones.atrous_resnet"
 _LITE = "msda_tf.models.backbones.efficientnet_lite"
+_MIT = "msda_tf.models.backbones.mit"
 
 BACKBONES: dict[str, Entry] = {
     "resnet101": Entry(_ATROUS_RESNET, "DeepLabV2's ResNet-101, the paper's"),
@@ -37,6 +40,12 @@ BACKBONES: dict[str, Entry] = {
     "efficientnet-lite0": Entry(
         _LITE, "the smallest, with ImageNet weights as a package: for a small GPU or a patient CPU", dilates=True
     ),
+    "mit-b5": Entry(_MIT, "SegFormer's encoder, a transformer: the largest, DAFormer's", norms=False),
+    "mit-b4": Entry(_MIT, "smaller", norms=False),
+    "mit-b3": Entry(_MIT, "smaller", norms=False),
+    "mit-b2": Entry(_MIT, "smaller", norms=False),
+    "mit-b1": Entry(_MIT, "smaller", norms=False),
+    "mit-b0": Entry(_MIT, "the smallest MiT", norms=False),
 }
 
 
@@ -45,7 +54,7 @@ def make(name: str, *, norm: str, recompute: bool, output_stride: int = 8):
 
     Args:
       name: a key of `BACKBONES`.
-      norm: of the layers after convolutions (see the knob of this name).
+      norm: of the layers after convolutions (see the knob of this name), where the backbone leaves a choice.
       recompute: in training, keep only the blocks' outputs and compute the rest again in the backward pass.
       output_stride: the stride at which dilation takes over, where the backbone leaves a choice.
     """

@@ -23,6 +23,11 @@ class Entry:
 
 DECODERS: dict[str, Entry] = {
     "atrous": Entry("msda_tf.models.decoders.atrous", "DeepLabV2's sum of atrous convolutions, the paper's"),
+    "mlp": Entry("msda_tf.models.decoders.mlp", "SegFormer's: linear layers over all four maps"),
+    "daformer": Entry("msda_tf.models.decoders.daformer", "DAFormer's: all four maps, and context around each pixel"),
+    "transposed": Entry(
+        "msda_tf.models.decoders.transposed", "two transposed convolutions over the last map, for vision transformers"
+    ),
 }
 
 

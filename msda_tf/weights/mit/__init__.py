@@ -1,0 +1,1 @@
+"""Weights of MiT, SegFormer's encoder."""
