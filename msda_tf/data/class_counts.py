@@ -13,13 +13,14 @@ import pathlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import cv2
 import numpy as np
 
 from msda_tf import files
 from msda_tf.data import records, tfrecord
 from msda_tf.data.manifest import CountsFile, Manifest, Shard
 from msda_tf.errors import MsdaError
+from msda_tf.image_files.decode import samples
+from msda_tf.image_files.headers import LARGEST, BadFrame
 from msda_tf.labels import IGNORE
 
 FILE_NAME = "class_counts.npy"
@@ -83,7 +84,7 @@ def _stored(manifest: Manifest) -> np.ndarray:
     path = manifest.directory / manifest.class_counts.file
     again = "copy it again or prepare the data set again with --force"
     try:
-        data = path.read_bytes()
+        data = files.read_bytes(path, at_most=2**32)
     except OSError as error:
         raise MsdaError(f"{path} cannot be read ({error.strerror}): {again}") from None
     if hashlib.sha256(data).hexdigest() != manifest.class_counts.sha256:
@@ -95,8 +96,8 @@ def _counted(manifest: Manifest, shards: list[Shard]) -> np.ndarray:
     """Uint32 `[images, classes + 1]`, from the hidden file or, once, from the labels themselves."""
     print_of_shards = hashlib.sha256("".join(shard.sha256 for shard in shards).encode()).hexdigest()[:16]
     path = manifest.directory / f".{pathlib.Path(FILE_NAME).stem}-{print_of_shards}.npy"
-    with contextlib.suppress(OSError, ValueError):  # not there yet, or not readable: it is only a copy
-        return np.load(path)
+    with contextlib.suppress(OSError, ValueError, EOFError):  # not there yet, or not readable: it is only a copy
+        return np.load(io.BytesIO(files.read_bytes(path, at_most=2**32)))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         counted = pool.map(lambda shard: _count(manifest.directory / shard.file, len(manifest.classes)), shards)
         counts = np.concatenate(list(counted))
@@ -110,9 +111,12 @@ def _count(path: pathlib.Path, classes: int) -> np.ndarray:
     try:
         for serialized in tfrecord.read(path):
             record = records.from_example(serialized)
-            label = record.label and cv2.imdecode(np.frombuffer(record.label, np.uint8), cv2.IMREAD_UNCHANGED)
-            if label is None or label.ndim != 2:
-                raise ValueError(f"{record.filename} has no label that can be decoded")
+            try:
+                label = samples(record.label or b"", max_pixels=LARGEST)
+            except BadFrame as error:
+                raise ValueError(f"{record.filename} has no label that can be decoded ({error})") from None
+            if label.dtype != np.uint8 or label.ndim != 2:
+                raise ValueError(f"{record.filename} has no label that is 8-bit greyscale")
             histogram = np.bincount(label.ravel(), minlength=IGNORE + 1)
             counts.append([*histogram[:classes], histogram[IGNORE]])
     except (OSError, ValueError) as error:

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from msda_tf import files
 from msda_tf.data.manifest import Shard
 from msda_tf.data.tfrecord import masked_crc
 from msda_tf.errors import MsdaError
@@ -83,7 +84,7 @@ def _scan(path: pathlib.Path, shard: Shard) -> tuple[np.ndarray, np.ndarray]:
     again = "copy it again or prepare the data set again"
     offsets, lengths = [], []
     try:
-        with open(path, "rb", buffering=0) as file:
+        with files.open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
             position = 0
             while position < size:

@@ -3,11 +3,14 @@
 The format is described in TensorFlow's guide "TFRecord and tf.train.Example", under "TFRecords format details".
 """
 
+import os
 import pathlib
 import struct
 from collections.abc import Iterator
 
 import google_crc32c
+
+from msda_tf import files
 
 _LENGTH = struct.Struct("<Q")
 _CHECKSUM = struct.Struct("<I")
@@ -31,14 +34,15 @@ def read(path: pathlib.Path) -> Iterator[bytes]:
     Raises:
       ValueError: the file ends inside a record or a checksum does not fit; the message says at which byte.
     """
-    with open(path, "rb") as file:
-        position = 0
+    with files.open_regular(path) as file:
+        position, whole = 0, os.fstat(file.fileno()).st_size
         while head := file.read(_LENGTH.size + _CHECKSUM.size):
             length = head[: _LENGTH.size]
             if head[_LENGTH.size :] != masked_crc(length):
                 raise ValueError(f"damaged record at byte {position}: the checksum of its length does not fit")
             (size,) = _LENGTH.unpack(length)
-            data = file.read(size)
+            # No more than there is, whatever a length says whose checksum fits.
+            data = file.read(size) if size <= whole else b""
             if len(data) < size or file.read(_CHECKSUM.size) != masked_crc(data):
                 raise ValueError(f"damaged record at byte {position}: the checksum of its data does not fit")
             yield data

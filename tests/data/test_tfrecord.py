@@ -1,5 +1,7 @@
 """The TFRecord container against TensorFlow's reader and writer."""
 
+import os
+
 import pytest
 import tensorflow as tf
 
@@ -47,3 +49,18 @@ def test_a_cut_file_is_noticed(tmp_path, length):
     path.write_bytes((tfrecord.frame(b"hello") + tfrecord.frame(b"world"))[:length])
     with pytest.raises(ValueError, match="at byte 21"):
         list(tfrecord.read(path))
+
+
+def test_a_length_beyond_the_file_takes_no_memory(tmp_path):
+    """Its own checksum fits, as a forger's would."""
+    length = (2**60).to_bytes(8, "little")
+    path = tmp_path / "a.tfrecord"
+    path.write_bytes(length + tfrecord.masked_crc(length) + b"few bytes")
+    with pytest.raises(ValueError, match="damaged record at byte 0"):
+        list(tfrecord.read(path))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.tfrecord")
+    with pytest.raises(OSError, match="Not a regular file"):
+        list(tfrecord.read(tmp_path / "a.tfrecord"))
