@@ -23,7 +23,7 @@ def path(request, monkeypatch):
     if request.param == "space-to-batch":
         monkeypatch.setattr(atrous_module, "has_native_gradient", lambda dtype: False)
     elif not has_native_gradient(tf.float32):
-        pytest.skip("TensorFlow has no gradient of dilated convolutions here")
+        pytest.skip("TensorFlow has no gradients of dilated convolutions for the kernels of this processor")
 
 
 def arrays(size, dtype="float32"):
