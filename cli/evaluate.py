@@ -5,7 +5,7 @@ from rich.console import Console
 
 from msda_tf.evaluation.protocol import SUBSET_RULES, subset
 
-from . import options
+from . import options, quiet
 from .progress import counting
 from .terminal import console as plain_console
 from .terminal import say
@@ -53,11 +53,12 @@ def command(directories, protocol, subset_rule, **others):
       msda-tf evaluate --run runs/cityscapes --merge all --pictures 10
       msda-tf evaluate --run runs/synthia --protocol 16
     """
+    quiet.load_tensorflow()
     from msda_tf import evaluate, runs
 
     names = subset(protocol, runs.read(directories[0]).classes)
     console = plain_console()
-    with counting(console, "evaluating") as progress:
+    with quiet.kept_in(directories[0]), counting(console, "evaluating") as progress:
         evaluation = evaluate.evaluate(directories, on_progress=progress, **others)
     show(evaluation, console, names=names, rule=subset_rule)
     say(f"Metrics: {others['output'] or directories[0] / 'metrics.json'}")

@@ -12,7 +12,7 @@ from msda_tf.errors import MsdaError, UsageError
 from msda_tf.experiment import jobs as planning
 from msda_tf.experiment import results, tables
 
-from . import options, terminal
+from . import options, quiet, terminal
 from .progress import counting, duration
 from .terminal import command_line, say
 from .train import TrainingProgress, given_settings
@@ -68,6 +68,7 @@ def command(grid, targets, scales, seeds, data, output, settings, dry_run):
         _list(jobs)
         return
     _check_data(grid, data)
+    quiet.load_tensorflow()
     from msda_tf.experiment import running
 
     running.prepare(jobs, data)

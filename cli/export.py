@@ -2,7 +2,7 @@
 
 import click
 
-from . import options
+from . import options, quiet
 from .terminal import command_line, say
 
 
@@ -74,6 +74,7 @@ def command(directories, output, confidence, color_map, size, max_pixels, **othe
       msda-tf export --run runs/cityscapes --output models/cityscapes --fold-batch-norm --store bfloat16
       msda-tf export --run runs/cityscapes --output models/cityscapes-onnx --format onnx
     """
+    quiet.load_tensorflow()
     from msda_tf import export
     from msda_tf.serving.model import Served
 

@@ -6,9 +6,9 @@ import sys
 
 import click
 
-from msda_tf import __version__
 from msda_tf.errors import MsdaError, of_system, summary
 
+from . import version
 from .terminal import say
 
 # Sub-command -> (module of this package, one-line help): a module is imported only when its command runs or prints
@@ -27,6 +27,7 @@ COMMANDS = {
     "export": "Write a SavedModel for TensorFlow Serving.",
     "query": "Segment images on a server that runs an exported model.",
     "demo": "The whole job on generated miniature data.",
+    "doctor": "Look at this machine and what is installed: what is wrong, and what to do.",
 }
 
 
@@ -47,7 +48,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(__version__, prog_name="msda-tf")
+@version.option
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(debug):
     """Multi-source domain-adaptive semantic segmentation of street scenes.
@@ -67,7 +68,8 @@ def main(arguments: list[str] | None = None) -> None:
     # --debug is taken in any position: it is typed after a command has failed, at the end of the line.
     debug = "--debug" in arguments or bool(os.environ.get("MSDA_TF_DEBUG"))
     arguments = [argument for argument in arguments if argument != "--debug"]
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if debug:
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
     for stream in (sys.stdout, sys.stderr):
         # A terminal of another encoding than UTF-8 shows what it lacks as \u20ac.
         stream.reconfigure(errors="backslashreplace")

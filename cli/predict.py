@@ -5,7 +5,7 @@ import click
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.prediction.results import DEFAULT_KINDS, KINDS
 
-from . import options, terminal
+from . import options, quiet, terminal
 from .progress import counting
 from .terminal import say
 
@@ -49,6 +49,7 @@ def command(directories, source, output, kinds, submission, tta, **others):
       msda-tf predict --run runs/cityscapes --input drive.mp4 --output results --outputs overlays
       msda-tf predict --run runs/cityscapes --input leftImg8bit/test --output results --submission cityscapes
     """
+    quiet.load_tensorflow()
     from msda_tf import predict
 
     if not set(kinds or ()) <= set(KINDS):

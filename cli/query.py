@@ -5,7 +5,7 @@ import click
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.prediction import images
 
-from . import options, terminal
+from . import options, quiet, terminal
 from .progress import counting
 from .terminal import say
 
@@ -53,6 +53,7 @@ def command(url, address, model, source, output, timeout, retries, max_pixels):
 
         client = RestClient(url, timeout=timeout)
     else:
+        quiet.load_tensorflow()
         from msda_tf.serving.client.grpc_client import GrpcClient
 
         client = GrpcClient(address, model=model, timeout=timeout)

@@ -4,7 +4,7 @@ import click
 
 from msda_tf.errors import UsageError
 
-from . import options, terminal
+from . import options, quiet, terminal
 from .progress import counting
 from .terminal import say
 
@@ -45,6 +45,7 @@ def command(directories, output, **others):
     if not output.absolute().parent.is_dir():
         raise UsageError(f"--output {output}: the folder {output.parent} does not exist")
 
+    quiet.load_tensorflow()
     from msda_tf.report import make
 
     with counting(terminal.console(), "scoring") as progress:

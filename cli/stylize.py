@@ -8,7 +8,7 @@ from msda_tf.stylize import config as configuration
 from msda_tf.stylize.config import PRESETS
 
 from . import options as types
-from . import terminal
+from . import quiet, terminal
 from .progress import counting
 from .terminal import command_line, say
 
@@ -67,6 +67,7 @@ def train(directory, file, settings, preset, restart, yes, print_config, **optio
         return
     configuration.validate(config)
 
+    quiet.load_tensorflow()
     from msda_tf.stylize import run as runs
     from msda_tf.stylize import train as training
     from msda_tf.stylize.task import UnitTask
@@ -75,7 +76,7 @@ def train(directory, file, settings, preset, restart, yes, print_config, **optio
     training.load_manifests(config)
     if restart and runs.exists(directory) and not yes:
         terminal.confirm(f"Remove the run in {directory} and start over?")
-    with TrainingProgress(console) as progress:
+    with quiet.kept_in(directory), TrainingProgress(console) as progress:
         _, outcome = training.train(
             config,
             directory,
@@ -119,6 +120,7 @@ def apply(directory, dataset, name, data, step, tile, image_format, jpeg_quality
       msda-tf stylize apply --run runs/stylize-gta5-to-cityscapes --name gta5_as_cityscapes
       msda-tf stylize apply --run runs/stylize-gta5-to-cityscapes --tile 768      in tiles, with little memory
     """
+    quiet.load_tensorflow()
     from msda_tf.data.writing.images import Storage
     from msda_tf.stylize import apply as applying
     from msda_tf.stylize import run as runs

@@ -4,6 +4,7 @@ Names of files, runs and data sets, and what a server says, may hold escape code
 (`[old]`, `:car:`): they are shown, and never act.
 """
 
+import json
 import os
 import pathlib
 import shlex
@@ -28,6 +29,11 @@ def say(text: object = "", *, err: bool = False, **style) -> None:
 def line(shown: Console, text: object, **style) -> None:
     """The same beside a console's live display, which it must not cut through; `style` as `Console.print` takes it."""
     shown.print(printable(text), soft_wrap=True, **style)
+
+
+def say_json(value: object) -> None:
+    """Prints indented JSON, in ASCII, where no name can act."""
+    click.echo(json.dumps(value, indent=1))
 
 
 def confirm(question: str) -> None:

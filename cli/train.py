@@ -14,7 +14,7 @@ from msda_tf.errors import MsdaError, UsageError
 from msda_tf.methods import METHODS
 
 from . import options as types
-from . import terminal
+from . import quiet, terminal
 from .progress import duration
 from .terminal import command_line, say, text_column
 
@@ -74,19 +74,21 @@ def command(directory, file, settings, preset, restart, yes, print_config, dry, 
         return
     configuration.validate(config)
     if dry:
+        quiet.load_tensorflow()
         from msda_tf.dry_run import dry_run
 
         for cost in dry_run(config):
             show_cost(config, cost)
         return
 
+    quiet.load_tensorflow()
     from msda_tf import runs, train
 
     directory = directory or train.default_directory(config)
     if restart and runs.exists(directory) and not yes:
         terminal.confirm(f"Remove the run in {directory} and start over?")
     train.load_manifests(config)
-    with TrainingProgress(console) as progress:
+    with quiet.kept_in(directory), TrainingProgress(console) as progress:
         run = train.train(
             config,
             directory,

@@ -19,7 +19,7 @@ def provenance() -> dict:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: _version(name) for name in packages},
-        "git": _git_revision(),
+        "git": revision(),
         "devices": [device.name for device in tf.config.list_logical_devices()],
     }
 
@@ -31,7 +31,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _git_revision() -> str | None:
+def revision() -> str | None:
     """The revision of this project's own checkout, with "+changes" if it has any; None if it is not a checkout."""
     here = pathlib.Path(__file__).resolve().parent
     try:
@@ -40,7 +40,7 @@ def _git_revision() -> str | None:
             command = ["git", "-C", str(here), *arguments]
             return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
-        if pathlib.Path(git("rev-parse", "--show-toplevel")) != here.parent:
+        if pathlib.Path(git("rev-parse", "--show-toplevel")) != here.parents[1]:
             return None
         return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.SubprocessError):
