@@ -37,7 +37,8 @@ def command(words, output, remove_archives):
             raise UsageError("get takes one data set: msda-tf datasets get NAME")
         _get(_known(words[1]), output or pathlib.Path("raw") / words[1], remove_archives=remove_archives)
     elif len(words) == 1:
-        click.echo(catalog.path(_known(words[0])).read_text(encoding="utf-8"), nl=False)
+        for line in catalog.path(_known(words[0])).read_text(encoding="utf-8").splitlines():
+            say(line)
     else:
         raise UsageError(f"one data set at a time: {words[1]!r} is too much")
 
