@@ -1,5 +1,7 @@
 """`msda-tf predict`, from image files to label maps, colours and overlays."""
 
+import os
+
 import command
 import cv2
 import numpy as np
@@ -157,3 +159,24 @@ def test_video(trained_run, tmp_path, capsys):
     assert predict(*options, "--input", tmp_path / "broken.mp4") == 1
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("msda-tf: ")]
     assert "is a video" in errors[0] and "cannot be read as a video" in errors[1]
+
+
+def test_a_folder_that_is_not_mounted_is_named(trained_run, folder, tmp_path, capsys):
+    root, _ = folder
+    source, output = tmp_path / "in", tmp_path / "out"
+    (source / "clip.png").mkdir(parents=True)
+    (source / "clip.png/a.png").write_bytes((root / "a.png").read_bytes())
+    (source / "day2").symlink_to("/mnt/not_mounted")
+    (source / "back").symlink_to(".")
+    os.mkfifo(source / "pipe.png")
+    options = ["--run", trained_run.directory, "--input", source, "--output", output, "--outputs", "labels"]
+    assert predict(*options) == 1
+    error = capsys.readouterr().err
+    assert f"{source}/day2: broken symbolic link to /mnt/not_mounted" in error
+    assert f"{source}/pipe.png: cannot be read: Not a regular file" in error
+    assert [path.name for path in (output / "labels").rglob("*.png") if path.is_file()] == ["a.png"]
+    (source / "day2").unlink()
+    (source / "pipe.png").unlink()
+    assert predict(*options) == 0
+    assert predict(*options, "--max-pixels", 100) == 1
+    assert "pixels, more than the 100 that are allowed" in capsys.readouterr().err
