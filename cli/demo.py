@@ -1,6 +1,5 @@
 """`msda-tf demo`: the whole job on generated data, through the commands that anyone would type."""
 
-import json
 import pathlib
 import time
 
@@ -8,6 +7,9 @@ import click
 
 from msda_tf.config.branches import MAX_MERGE
 from msda_tf.errors import MsdaError
+from msda_tf.evaluation import metrics
+from msda_tf.runs.directory import RunDirectory
+from msda_tf.training import log
 
 from . import options
 from .terminal import command_line, say
@@ -68,9 +70,9 @@ def _raw_images(data: pathlib.Path, target: str) -> pathlib.Path:
 
 
 def _summarize(output, run, target, began) -> None:
-    branches = json.loads((run / "metrics.json").read_text())["branches"]
-    trained = branches[MAX_MERGE]["miou_19"]
-    untrained = _untrained_score(run)
+    paths = RunDirectory(run)
+    trained = metrics.read(paths.metrics).scores(MAX_MERGE).miou_all
+    untrained = _untrained_score(paths)
     say()
     say("What happened", bold=True)
     say(
@@ -83,8 +85,8 @@ def _summarize(output, run, target, began) -> None:
     rows = {
         "data sets (raw, and prepared)": output / "data",
         "run: checkpoints, TensorBoard curves": run,
-        "scores": run / "metrics.json",
-        "panels: image, truth, branches, merge": run / "pictures",
+        "scores": paths.metrics,
+        "panels: image, truth, branches, merge": paths.pictures,
         "label maps, colours, overlays": output / "predictions",
         "SavedModel for TF Serving": output / "export" / "1",
         "report: all of this as one page": output / "report.html",
@@ -99,10 +101,10 @@ def _summarize(output, run, target, began) -> None:
     say(f"Open {output / 'report.html'} in a browser first. Then your own data: msda-tf prepare --help")
 
 
-def _untrained_score(run: pathlib.Path) -> float:
+def _untrained_score(paths: RunDirectory) -> float:
     """mIoU of the first network before its first step, on the images that training is watched on."""
-    for line in (run / "networks" / "sources" / "metrics.jsonl").read_text().splitlines():
-        row = json.loads(line)
-        if row["step"] == 0 and "miou/Max Merge" in row:
-            return row["miou/Max Merge"]
-    raise MsdaError(f"{run}/networks/sources/metrics.jsonl lacks the score of the untrained network")
+    path, name = paths.network("sources").log, f"miou/{metrics.MAX_MERGE}"
+    for row in log.read(path):
+        if row.step == 0 and row.values.get(name) is not None:
+            return row.values[name]
+    raise MsdaError(f"{path} lacks the score of the untrained network")

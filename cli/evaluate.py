@@ -55,13 +55,14 @@ def command(directories, protocol, subset_rule, **others):
     """
     quiet.load_tensorflow()
     from msda_tf import evaluate, runs
+    from msda_tf.runs.directory import RunDirectory
 
     names = subset(protocol, runs.read(directories[0]).classes)
     console = plain_console()
     with quiet.kept_in(directories[0]), counting(console, "evaluating") as progress:
         evaluation = evaluate.evaluate(directories, on_progress=progress, **others)
     show(evaluation, console, names=names, rule=subset_rule)
-    say(f"Metrics: {others['output'] or directories[0] / 'metrics.json'}")
+    say(f"Metrics: {others['output'] or RunDirectory(directories[0]).metrics}")
     if evaluation.pictures:
         say(f"Pictures: {len(evaluation.pictures)} panels in {evaluation.pictures[0].parent}")
 

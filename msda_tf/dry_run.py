@@ -11,7 +11,7 @@ from msda_tf.config.inputs import input_size
 from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.methods.task import SegmentationTask
 from msda_tf.models.segmenter import MultiSourceSegmenter
-from msda_tf.train import check_batch_size, load_manifests
+from msda_tf.train import check_batch, load_manifests
 from msda_tf.training import graph_cost, memory
 from msda_tf.training.workers import local_strategy
 
@@ -54,11 +54,11 @@ def dry_run(config: TrainConfig) -> Iterator[Cost]:
     Starting weights are random: they change neither cost nor speed.
 
     Raises:
-      UsageError: see `msda_tf.train.load_manifests` and `check_batch_size`.
+      UsageError: see `msda_tf.train.load_manifests` and `check_batch`.
     """
     manifests = load_manifests(config)
     strategy = local_strategy()
-    check_batch_size(config, strategy)
+    check_batch(config, manifests, strategy)
     sizes = {name: input_size(config, manifest) for name, manifest in manifests.items()}
     for network in plan(config):
         corrupt = CorruptRecords(limit=config.corrupt_limit)

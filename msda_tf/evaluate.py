@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from msda_tf.config.branches import MAX_MERGE
-from msda_tf.data import manifest as manifests
 from msda_tf.data import pipeline
 from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.data.manifest import Manifest
@@ -18,7 +17,7 @@ from msda_tf.evaluation.metrics import Metrics
 from msda_tf.inference import scoring
 from msda_tf.inference.merge import RULES
 from msda_tf.inference.scoring import Scored
-from msda_tf.runs import trained
+from msda_tf.runs import target, trained
 from msda_tf.runs.trained import Trained
 
 OnImage = Callable[[str, np.ndarray, np.ndarray, dict[str, np.ndarray]], None]
@@ -44,12 +43,14 @@ class Evaluation:
       trained: the networks.
       rules: name -> (rule, merge_at) of each merge among `metrics.matrices`.
       pictures: the panels that were written.
+      notes: what whoever sees the scores must know of weights and data, a sentence each.
     """
 
     metrics: Metrics
     trained: Trained
     rules: dict[str, tuple[str, str]]
     pictures: tuple[pathlib.Path, ...]
+    notes: tuple[str, ...] = ()
 
 
 def evaluate(
@@ -69,7 +70,7 @@ def evaluate(
 
     Args:
       directories: run directories; all branches of those with adaptation are merged.
-      data: the folder of prepared data sets; the first run's own by default.
+      data: another folder of prepared data sets than the first run's own, in which the target may be another one, too.
       split: of the target; the one that the data set is evaluated on by default.
       limit: at most this many images, evenly spread over the split.
       merge: one of `RULES`, or "all" for every rule, on the image and on the networks' maps; the runs' own by default.
@@ -80,12 +81,13 @@ def evaluate(
       on_image: given every scored image, in order; it is called in another thread.
 
     Raises:
-      UsageError: see `trained.load`; or the target is not prepared, has other classes, or no labels.
+      UsageError: see `trained.load` and `msda_tf.runs.target.find`; or the target has other classes, or no labels.
       MsdaError: the data or a checkpoint is damaged, or the device's memory is too small.
     """
     networks = trained.load(directories, merge=None if merge == "all" else merge, select=select)
     run = networks.runs[0]
-    manifest = manifests.find(run.config.data if data is None else data, networks.target)
+    data_set = target.find(networks.runs, data)
+    manifest = data_set.manifest
     split = _check(manifest, split, networks)
     inference = networks.inference
     rules = {MAX_MERGE: (inference.rule, inference.merge_at)}
@@ -93,7 +95,7 @@ def evaluate(
         rules = ALL_RULES
     count = manifest.splits[split].examples if limit is None else min(limit, manifest.splits[split].examples)
     panels = min(panels, count)
-    draw = _Panels(run.directory / "pictures", networks, {index * count // panels for index in range(panels)})
+    draw = _Panels(run.paths.pictures, networks, {index * count // panels for index in range(panels)})
 
     label_maps = tf.function(
         lambda images: inference.label_maps(images, rules=rules),
@@ -123,10 +125,11 @@ def evaluate(
             f"out of memory while scoring images of {manifest.width}x{manifest.height} "
             f"({error.message.splitlines()[0][:120]}): evaluate fewer runs at once"
         ) from None
-    result = Metrics(networks.target, split, count, networks.classes.names, matrices, networks.made_from())
-    metrics.write(result, pathlib.Path(output) if output else run.directory / metrics.FILE_NAME)
+    made_from = networks.made_from(data_set.described()).to_json()
+    result = Metrics(networks.target, split, count, networks.classes.names, matrices, made_from)
+    metrics.write(result, pathlib.Path(output) if output else run.paths.metrics)
     merges = {name: rule for name, rule in rules.items() if name in matrices}
-    return Evaluation(result, networks, merges, tuple(draw.written))
+    return Evaluation(result, networks, merges, tuple(draw.written), (*networks.notes(), *data_set.notes()))
 
 
 def grids(
@@ -144,7 +147,7 @@ def grids(
     where = f"{found.target}, {found.split}, {found.images} images"
     columns = {n: m for n, m in found.matrices.items() if n not in evaluation.rules or n == MAX_MERGE}
     means = tables.mean_iou_table(columns, classes, title=f"Mean IoU on {where}", names=names, rule=rule)
-    notes = (*means.notes, *legend(evaluation), *networks.notes())
+    notes = (*means.notes, *legend(evaluation), *evaluation.notes)
     result = [
         tables.Grid(means.title, means.columns, means.rows, notes),
         tables.class_iou_table(columns, classes, title=f"IoU of each class on {where}"),

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import stat
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -75,6 +76,21 @@ def _beside(path: pathlib.Path) -> pathlib.Path:
     if len(os.fsencode(name)) > 255:
         name = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}.{os.getpid()}.part"
     return path.with_name(name)
+
+
+def is_left_over(path: pathlib.Path) -> bool:
+    """Whether a name is that of something half-written or half-removed: under a lock, of a killed process."""
+    return re.fullmatch(r"\..+\.part", path.name, re.DOTALL) is not None
+
+
+def remove_left_overs(directory: pathlib.Path) -> None:
+    """Removes what killed processes left half-written in a folder, for the one process that may write there."""
+    for path in list(directory.iterdir()) if directory.is_dir() else []:
+        if is_left_over(path):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def write_json(path: str | os.PathLike, value) -> None:

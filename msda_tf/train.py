@@ -1,13 +1,15 @@
 """Trains a run: every network of its layout, one after the other, continuing where it stopped."""
 
+import contextlib
+import math
+import os
 import pathlib
-import shutil
 from collections.abc import Callable
 
 import tensorflow as tf
 from absl import logging
 
-from msda_tf import runs, weights
+from msda_tf import lock, runs, weights
 from msda_tf.config import TrainConfig, validate
 from msda_tf.config.branches import NetworkPlan, adapts
 from msda_tf.config.inputs import input_size
@@ -16,7 +18,7 @@ from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.data.manifest import Manifest
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.methods.task import SegmentationTask
-from msda_tf.runs import Run
+from msda_tf.runs import Run, beginning
 from msda_tf.training.trainer import Outcome, Schedule, Trainer
 from msda_tf.training.workers import Workers, connect
 from msda_tf.weights import ImportReport
@@ -98,39 +100,46 @@ def train(
     manifests = load_manifests(config)
     directory = pathlib.Path(directory)
     workers = connect()
-    strategy = workers.strategy
-    workers.together(lambda: _make_run(directory, config, manifests, restart) if workers.chief else None)
-    run = workers.together(lambda: _open_run(directory, config, manifests))
+    check_batch(config, manifests, workers.strategy, machines=workers.count)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
-    check_batch_size(config, strategy)
-    for network in run.networks:
-        _train_network(run, config, network, manifests, workers, on_progress, on_weights, on_finished)
-    # None may leave while another still talks to it: the chief may be evaluating.
-    workers.gather(0)
+    with contextlib.ExitStack() as held:
+
+        def begin():
+            if workers.chief:
+                held.enter_context(lock.hold(directory, "msda-tf train"))
+                beginning.begin(directory, config, manifests, restart=restart)
+
+        workers.together(begin)
+        run = workers.together(lambda: _open_run(directory, config, manifests))
+        for network in run.networks:
+            _train_network(run, config, network, manifests, workers, on_progress, on_weights, on_finished)
+        # None may leave while another still talks to it: the chief may be evaluating.
+        workers.gather(0)
     return run
 
 
-def check_batch_size(config: TrainConfig, strategy: tf.distribute.Strategy) -> None:
-    """Raises UsageError if the batch cannot be split evenly over devices and micro-batches."""
+def check_batch(
+    config: TrainConfig, manifests: dict[str, Manifest], strategy: tf.distribute.Strategy, *, machines: int = 1
+) -> None:
+    """Raises UsageError if a batch cannot be split evenly over devices and micro-batches, or has no room in memory."""
     if config.batch_size % (strategy.num_replicas_in_sync * config.accumulate):
         raise UsageError(
             f"batch_size {config.batch_size} cannot be split over {strategy.num_replicas_in_sync} devices x accumulate "
             f"= {config.accumulate}: choose a multiple, or fewer devices with CUDA_VISIBLE_DEVICES"
         )
-
-
-def _make_run(directory, config, manifests, restart):
-    """Starts a run unless there is one already."""
-    if runs.exists(directory):
-        if not restart:
-            return
-        for name in ("networks", "run.json", "config.yaml", "metrics.json"):
-            path = directory / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    elif directory.is_dir() and any(directory.iterdir()):
-        raise UsageError(f"{directory} is not empty and holds no run: choose another folder with --run")
-    runs.create(directory, config, manifests)
+    # Less than what a step takes, but no machine has it: what needs more memory than there is must not be tried.
+    pixels = {name: math.prod(input_size(config, manifest)) for name, manifest in manifests.items()}
+    needed = 12 * config.batch_size // machines * sum(pixels.values())
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > memory:
+        sizes = ", ".join(
+            f"{name} {w}x{h}" for name, (h, w) in ((n, input_size(config, m)) for n, m in manifests.items())
+        )
+        raise UsageError(
+            f"batch_size {config.batch_size} of images of {sizes} takes {needed >> 30} GB for the images of one step "
+            f"alone, and this machine has {memory >> 30} GB: lower batch_size, scale, source_size or target_size"
+        )
 
 
 def _open_run(directory, config, manifests):
@@ -138,6 +147,7 @@ def _open_run(directory, config, manifests):
         raise MsdaError(f"{directory} is not there: the run directory must lie on a file system that all workers share")
     run = runs.read(directory)
     runs.check_same(run, config, manifests)
+    beginning.check_there(run)
     return run
 
 
@@ -146,14 +156,13 @@ def _train_network(run, config, network, manifests, workers: Workers, on_progres
     task = SegmentationTask(
         config=config, network=network, manifests=manifests, strategy=workers.strategy, corrupt=corrupt
     )
-    directory = run.network_directory(network)
     evaluate_every = config.evaluate_every
     if task.target.evaluation_split is None and evaluate_every:
         logging.info("target %s has no labelled images: no evaluation during training", config.target)
         evaluate_every = 0
     trainer = Trainer(
         task,
-        directory,
+        run.folder(network).path,
         schedule=Schedule(
             steps=config.steps,
             checkpoint_every=config.checkpoint_every,

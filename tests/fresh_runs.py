@@ -18,6 +18,6 @@ def write(directory: pathlib.Path, data: pathlib.Path, *, weights: bool = True, 
     run = runs.create(directory, config, found)
     for network in run.networks if weights else ():
         segmenter = build_segmenter(config, network, len(run.classes))
-        checkpoints = Checkpoints(run.network_directory(network) / "checkpoints")
+        checkpoints = Checkpoints(run.folder(network).checkpoints)
         checkpoints.save({"segmenter": segmenter}, step=10, state={"metrics": {}, "best_score": None})
     return run

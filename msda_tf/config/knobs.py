@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import functools
+import math
 import pathlib
 import types
 import typing
@@ -12,18 +13,30 @@ from dataclasses import field
 from msda_tf import yaml_lines
 from msda_tf.errors import UsageError
 
+LARGEST = {int: 99_999_999, float: 1e6}
+"""The largest number that a knob takes unless it says otherwise: beyond it, no machine gets to the end."""
 
-def knob(default, reason: str, choices: tuple = (), minimum=None, only_for: dict[str, tuple] | None = None):
-    """A field of a configuration.
+
+def knob(
+    default, reason: str, choices: tuple = (), minimum=None, maximum=None, only_for: dict[str, tuple] | None = None
+):
+    """A field of a configuration. Numbers are always finite.
 
     Args:
       default: its value where nothing else is given.
       reason: what it does, and why the default is what it is.
       choices: the values allowed; empty for any.
       minimum: the smallest number allowed; every number of a tuple must reach it.
+      maximum: the largest one; `LARGEST` by default.
       only_for: other knob -> values of it beside which this one is read; beside others, giving it is an error.
     """
-    metadata = {"reason": reason, "choices": choices, "minimum": minimum, "only_for": only_for or {}}
+    metadata = {
+        "reason": reason,
+        "choices": choices,
+        "minimum": minimum,
+        "maximum": maximum,
+        "only_for": only_for or {},
+    }
     return field(default=default, metadata=metadata)
 
 
@@ -114,6 +127,26 @@ def from_saved(kind: type, value: dict, path: str | pathlib.Path):
     return kind(**{key: _checked(kind, key, item, str(path)) for key, item in value.items()})
 
 
+def refuse_edits(path: pathlib.Path, config, began, *, free: tuple[str, ...]) -> None:
+    """Refuses a saved configuration that was edited: weights trained under one give other results under another.
+
+    Args:
+      path: of the configuration's file.
+      config: what is in it.
+      began: with which the weights were made.
+      free: keys that may be edited.
+
+    Raises:
+      UsageError: names every key that differs, with both values.
+    """
+    old = to_dict(began)
+    edited = [f"{k} (was {old[k]}, now {v})" for k, v in to_dict(config).items() if k not in free and v != old[k]]
+    if edited:
+        raise UsageError(
+            f"{path} is not as the run was made: {'; '.join(edited)}; put it back, or train another run so"
+        )
+
+
 def to_dict(config) -> dict:
     """JSON- and YAML-ready values of every key."""
     return {
@@ -134,23 +167,34 @@ _types = functools.cache(typing.get_type_hints)
 def _checked(kind: type, key: str, value, origin: str):
     """`value` as the type of `key` in the configuration class `kind`."""
     known = fields(kind)
+    if not isinstance(key, str):
+        raise UsageError(f"{origin}: {key!r} is no key: --print-config lists all keys")
     if key not in known:
         raise UsageError(f"{origin}: unknown key {key!r}{nearest(key, known)}: --print-config lists all keys")
     expected = _types(kind)[key]
     value = converted(value, expected, f"{origin}: {key}")
     metadata = known[key].metadata
     if metadata["choices"] and value not in metadata["choices"]:
-        near = nearest(str(value), metadata["choices"])
-        raise UsageError(f"{origin}: {key} is one of {', '.join(map(str, metadata['choices']))}, not {value!r}{near}")
-    minimum = metadata["minimum"]
-    if minimum is None or value is None:
-        return value
-    if isinstance(value, tuple):
-        if not value or min(value) < minimum:
-            raise UsageError(f"{origin}: {key} needs positive numbers, not {list(value)}")
-    elif value < minimum:
-        raise UsageError(f"{origin}: {key} must be at least {minimum}, not {value}")
+        near, choices = nearest(str(value), metadata["choices"]), ", ".join(map(str, metadata["choices"]))
+        raise UsageError(f"{origin}: {key} is one of {choices}, not {_shown(value)}{near}")
+    _check_range(value, metadata, f"{origin}: {key}")
     return value
+
+
+def _check_range(value, metadata, named: str) -> None:
+    """Refuses numbers below a knob's minimum or above its maximum; `named` begins the message."""
+    numbers = value if isinstance(value, tuple) else (value,)
+    minimum, maximum = metadata["minimum"], metadata["maximum"]
+    if isinstance(value, tuple) and minimum is not None and (not value or min(value) < minimum):
+        raise UsageError(f"{named} needs positive numbers, not {_shown(list(value))}")
+    for number in numbers:
+        if type(number) not in LARGEST:
+            continue
+        if minimum is not None and number < minimum:
+            raise UsageError(f"{named} must be at least {minimum}, not {_shown(number)}")
+        most = LARGEST[type(number)] if maximum is None else maximum
+        if number > most:
+            raise UsageError(f"{named} must be at most {most}, not {_shown(number)}")
 
 
 def converted(value, expected, name: str):
@@ -160,8 +204,19 @@ def converted(value, expected, name: str):
             node = yaml_lines.parse(value, name)
             value = None if node is None else node.plain()
         return _converted(value, expected)
-    except (TypeError, ValueError, UsageError):
-        raise UsageError(f"{name} expects {_describe(expected)}, not {value!r}") from None
+    except (TypeError, ValueError, OverflowError, UsageError):
+        raise UsageError(f"{name} expects {_describe(expected)}, not {_shown(value)}") from None
+
+
+def _shown(value) -> str:
+    """A value of any size, in a line."""
+    if isinstance(value, int) and abs(value) >= 10**30:
+        return "a number of more than 30 digits"
+    try:
+        text = repr(value)
+    except ValueError:  # a list of numbers too long to print
+        return f"such a {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _converted(value, kind):
@@ -178,7 +233,7 @@ def _converted(value, kind):
             return tuple(_converted(item, item_kinds[0]) for item in items)
     elif kind is float:
         # YAML reads 1e-4, without a point, as text.
-        if isinstance(value, int | float | str) and not isinstance(value, bool):
+        if isinstance(value, int | float | str) and not isinstance(value, bool) and math.isfinite(float(value)):
             return float(value)
     elif isinstance(value, kind) and (kind is bool) == isinstance(value, bool):
         return value
@@ -192,4 +247,6 @@ def _describe(kind) -> str:
         items = typing.get_args(kind)
         names = {int: "whole numbers", str: "names"}
         return f"a list of {names[items[0]]}" if items[-1] is Ellipsis else f"[{', '.join(['number'] * len(items))}]"
-    return {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}[kind]
+    return {int: "a whole number", float: "a finite number", bool: "true or false", str: "text", type(None): "null"}[
+        kind
+    ]

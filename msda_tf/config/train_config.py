@@ -32,13 +32,16 @@ class TrainConfig:
     sources: tuple[str, ...] = knob((), "labelled data sets; by default the other two of gta5, synthia, cityscapes")
     data: str = knob("data", "the folder that prepare wrote")
     scale: float = knob(
-        1.0, "size of the network's input against the stored images; the paper's reduced setting is 0.5", minimum=0.01
+        1.0,
+        "size of the network's input against the stored images; the paper's reduced setting is 0.5",
+        minimum=0.01,
+        maximum=4,
     )
     source_size: tuple[int, int] | None = knob(
-        None, "fixed [width, height] of source images instead of scale; aspect not kept", minimum=1
+        None, "fixed [width, height] of source images instead of scale; aspect not kept", minimum=1, maximum=32768
     )
     target_size: tuple[int, int] | None = knob(
-        None, "fixed [width, height] of target images instead of scale; aspect not kept", minimum=1
+        None, "fixed [width, height] of target images instead of scale; aspect not kept", minimum=1, maximum=32768
     )
     mean: str = knob(
         "dataset", "mean to subtract: each data set's own (the paper), or that of ImageNet", ("dataset", "imagenet")
@@ -79,6 +82,7 @@ class TrainConfig:
         (6, 12, 18, 24),
         "of atrous classifiers, which level feature always has: DeepLabV2's four; AdaptSegNet's code uses 6 and 12",
         minimum=1,
+        maximum=1024,
     )
     init: str = knob("imagenet", "starting weights: imagenet, none, or a file or run")
     init_target_labels: bool = knob(
@@ -93,7 +97,11 @@ class TrainConfig:
         only_for=_WITH_DISCRIMINATORS,
     )
     discriminator_width: int = knob(
-        64, "channels of the discriminator's first layer, as AdaptSegNet", minimum=1, only_for=_WITH_DISCRIMINATORS
+        64,
+        "channels of the discriminator's first layer, as AdaptSegNet",
+        minimum=1,
+        maximum=4096,
+        only_for=_WITH_DISCRIMINATORS,
     )
     # Losses
     method: str = knob(
@@ -122,19 +130,25 @@ class TrainConfig:
     )
     # Optimisation
     steps: int = knob(50000, "the paper's number; it reports convergence from 20000", minimum=1)
-    batch_size: int = knob(1, "images of each domain in a step, over all devices, as AdaptSegNet", minimum=1)
-    accumulate: int = knob(1, "micro-batches that each device splits its images into, to save memory", minimum=1)
+    batch_size: int = knob(
+        1, "images of each domain in a step, over all devices, as AdaptSegNet", minimum=1, maximum=65536
+    )
+    accumulate: int = knob(
+        1, "micro-batches that each device splits its images into, to save memory", minimum=1, maximum=65536
+    )
     optimizer: str = knob(
         "adam",
         "the generator's: the paper's Adam, AdaptSegNet's SGD, or DAFormer's AdamW; discriminators always use Adam",
         ("adam", "sgd", "adamw"),
     )
-    generator_lr: float = knob(1e-4, "the paper's learning rate", minimum=0)
-    discriminator_lr: float = knob(1e-4, "the paper's learning rate", minimum=0, only_for=_WITH_DISCRIMINATORS)
+    generator_lr: float = knob(1e-4, "the paper's learning rate", minimum=0, maximum=100)
+    discriminator_lr: float = knob(
+        1e-4, "the paper's learning rate", minimum=0, maximum=100, only_for=_WITH_DISCRIMINATORS
+    )
     head_lr_mult: float = knob(
         1.0, "learning rate of the classifiers against the backbone's: the paper gives one number", minimum=0
     )
-    momentum: float = knob(0.9, "of SGD", minimum=0, only_for={"optimizer": ("sgd",)})
+    momentum: float = knob(0.9, "of SGD", minimum=0, maximum=1, only_for={"optimizer": ("sgd",)})
     weight_decay: float = knob(
         5e-4, "L2 on the generator's kernels, as AdaptSegNet; with adamw decoupled, 0.01 in DAFormer", minimum=0
     )
@@ -163,7 +177,7 @@ class TrainConfig:
         "output", "the classifiers that segment: the paper discards stage 3 at test time", ("output", "feature")
     )
     # Running
-    seed: int = knob(0, "of weights, data order and flips", minimum=0)
+    seed: int = knob(0, "of weights, data order and flips", minimum=0, maximum=2**32 - 1)
     precision: str = knob("float32", "arithmetic of the networks", ("float32", "mixed_bfloat16", "mixed_float16"))
     jit: bool = knob(False, "compile the step with XLA")
     recompute: bool = knob(

@@ -6,7 +6,8 @@
                          "confusion": [[...], ...]},
                   ..., "Max Merge": {...}}}
 
-Beside them, `made_from` says which weights were scored, and how they were merged.
+Beside them, `made_from` says which weights were scored on which data, and how they were merged (see
+`msda_tf.runs.made_from`).
 
 All scores are fractions 0-1 (tables print percent). `miou_19` is the mean over all classes, an absent one counting 0,
 under this key for a custom class list of any length too; `miou_present` leaves absent classes out and is null if all
@@ -15,18 +16,16 @@ class and one column per predicted class, in trainId order; pixels predicted as 
 are counted per true class under the additional key `no_class`, which is there only if there are any.
 """
 
-import json
 import pathlib
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from msda_tf import files
+from msda_tf import files, state_file
 from msda_tf.errors import MsdaError
 from msda_tf.evaluation.protocol import Scores, score
 from msda_tf.labels import ClassList
-
-FILE_NAME = "metrics.json"
+from msda_tf.state_file import Damaged
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Metrics:
       images: number of images scored.
       class_names: in trainId order.
       matrices: branch name -> int64 `[C, C + 1]`, in the order of the columns of the tables.
-      made_from: which weights were scored, and how they were merged (JSON-ready).
+      made_from: which weights were scored on which data, and how they were merged (JSON-ready).
     """
 
     target: str
@@ -90,25 +89,37 @@ def read(path: pathlib.Path) -> Metrics:
       MsdaError: the file is missing or damaged.
     """
     try:
-        value = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        value = state_file.load(pathlib.Path(path))
     except FileNotFoundError:
         raise MsdaError(f"{path} does not exist: run msda-tf evaluate first") from None
-    except (OSError, ValueError) as error:
+    except Damaged as error:
         raise MsdaError(f"{path} cannot be read ({error}): run msda-tf evaluate again") from None
     try:
-        names, matrices = (), {}
-        for branch, entry in value["branches"].items():
-            names = tuple(entry["iou"])
-            square = np.array(entry["confusion"], np.int64).reshape(len(names), len(names))
-            no_class = np.array(entry.get("no_class", [0] * len(names)), np.int64).reshape(-1, 1)
-            matrices[branch] = np.concatenate([square, no_class], axis=1)
+        branches = state_file.mapping(value, "branches")
+        entries = {branch: state_file.mapping(branches, branch) for branch in branches}
+        classes = {branch: tuple(state_file.mapping(entry, "iou")) for branch, entry in entries.items()}
+        if len(set(classes.values())) > 1:
+            raise Damaged("its branches have different classes")
         return Metrics(
-            target=value["target"],
-            split=value["split"],
-            images=value["images"],
-            class_names=names,
-            matrices=matrices,
-            made_from=value.get("made_from", {}),
+            target=state_file.text(value, "target"),
+            split=state_file.text(value, "split"),
+            images=state_file.whole(value, "images"),
+            class_names=next(iter(classes.values()), ()),
+            matrices={branch: _matrix(entry, len(classes[branch])) for branch, entry in entries.items()},
+            made_from=state_file.mapping(value, "made_from") if "made_from" in value else {},
         )
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise MsdaError(f"{path} is damaged (at {error}): run msda-tf evaluate again") from None
+    except Damaged as error:
+        raise MsdaError(f"{path} is damaged ({error}): run msda-tf evaluate again") from None
+
+
+def _matrix(entry: dict, classes: int) -> np.ndarray:
+    """int64 `[C, C + 1]` of a branch; raises Damaged."""
+    rows = [*entry["confusion"]] if isinstance(state_file.get(entry, "confusion"), list) else []
+    columns = entry.get("no_class", [0] * classes)
+    if not classes or len(rows) != classes or not all(_are_counts(row, classes) for row in [*rows, columns]):
+        raise Damaged(f"confusion: expected {classes} x {classes} counts")
+    return np.concatenate([np.array(rows, np.int64), np.array(columns, np.int64)[:, None]], axis=1)
+
+
+def _are_counts(row, count: int) -> bool:
+    return isinstance(row, list) and len(row) == count and all(type(n) is int and 0 <= n < 1 << 53 for n in row)

@@ -19,6 +19,9 @@ from msda_tf.data import manifest as manifests
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.evaluation import metrics
 from msda_tf.experiment import oracle
+from msda_tf.runs import datasets
+from msda_tf.runs.directory import RunDirectory
+from msda_tf.runs.made_from import MadeFrom, Weights
 from msda_tf.training import checkpoint_files
 
 GRIDS = {"paper": "paper", "miniature": "tiny"}
@@ -65,7 +68,7 @@ class Job:
     @property
     def metrics_path(self) -> pathlib.Path:
         """Where its scores lie."""
-        return self.directory / metrics.FILE_NAME
+        return RunDirectory(self.directory).metrics
 
 
 @dataclass(frozen=True)
@@ -167,7 +170,7 @@ def state(job: Job) -> State:
         return State(0, of, False)
     done = 0
     for network in networks:
-        steps = checkpoint_files.steps(job.directory / "networks" / network.name / "checkpoints")
+        steps = checkpoint_files.steps(RunDirectory(job.directory).network(network.name).checkpoints)
         done += min(steps[-1], job.config.steps) if steps else 0
     return State(done, of, _scored(job))
 
@@ -176,21 +179,38 @@ def _scored(job: Job) -> bool:
     """Whether metrics.json is the score of this job's last weights on the whole test split."""
     try:
         found = metrics.read(job.metrics_path)
+        made_from = MadeFrom.from_json(found.made_from)
         manifest = manifests.find(job.config.data, job.target)
     except MsdaError:
         return False
-    scored = found.made_from.get("networks", [])
-    if {entry["network"].split("/")[0] for entry in scored} != {d.name for d in (job.directory, *job.scored_with)}:
+    scored = made_from.networks
+    directories = {directory.name: directory for directory in (job.directory, *job.scored_with)}
+    if {each.run for each in scored} != set(directories):
         return False
     best = job.config.select == "best"
-    if any(entry["selected_on_target_labels"] != best for entry in scored):
+    if any(each.selected_on_target_labels != best or not _is_there(each, directories) for each in scored):
         return False
+    split = manifest.splits.get(found.split)
     return (
-        all(best or entry["step"] == job.config.steps for entry in scored)
-        and found.made_from["merge"] == job.config.merge
+        all(best or each.step == job.config.steps for each in scored)
+        and made_from.merge == job.config.merge
+        and (made_from.data is None or made_from.data.dataset_sha256 == datasets.checksum(manifest))
         and set(job.columns) <= set(found.matrices)
-        and found.images == manifest.splits[found.split].examples
+        and split is not None
+        and found.images == split.examples
     )
+
+
+def _is_there(scored: Weights, directories: dict[str, pathlib.Path]) -> bool:
+    """Whether a checkpoint is still the one that was scored; in results of earlier versions only its step is known."""
+    if scored.checkpoint_sha256 is None:
+        return True
+    folder = RunDirectory(directories[scored.run]).network(scored.network.rpartition("/")[2])
+    path = checkpoint_files.folder(folder.checkpoints, scored.step)
+    try:
+        return checkpoint_files.checksum(path) == scored.checkpoint_sha256
+    except OSError:
+        return False
 
 
 def check(found: Iterable[Job]) -> None:

@@ -1,14 +1,13 @@
-"""Training curves from the `metrics.jsonl` of each network."""
+"""Training curves from the log of each network."""
 
-import json
-import pathlib
 from dataclasses import dataclass
 
 import numpy as np
 
 from msda_tf.config.branches import MAX_MERGE
-from msda_tf.errors import MsdaError
 from msda_tf.runs.trained import Trained
+from msda_tf.training import log
+from msda_tf.training.folder import TrainingFolder
 
 MOST_POINTS = 200
 """Of a curve: more are averaged in equal parts of the training."""
@@ -45,33 +44,23 @@ def read(networks: Trained) -> list[Curve]:
     """The curves of every network, in the order of the tables' columns.
 
     Raises:
-      MsdaError: a file is damaged.
+      MsdaError: a log is damaged.
     """
     found = []
     for checkpoint, member in zip(networks.checkpoints, networks.inference.members, strict=True):
         own = {own: shown for shown, own in member.branches.items()}
         # During training, each network merges its own branches only.
         own[MAX_MERGE] = " + ".join(member.branches) + " merged"
-        path = checkpoint.network / "metrics.jsonl"
-        if path.is_file():
-            found += _curves(path, own)
+        found += _curves(log.read(TrainingFolder(checkpoint.network).log), own)
     return found
 
 
-def _curves(path: pathlib.Path, shown: dict[str, str]) -> list[Curve]:
+def _curves(rows: list[log.Row], shown: dict[str, str]) -> list[Curve]:
     series: dict[str, list[tuple[float, float]]] = {}
-    lines = path.read_text(encoding="utf-8").splitlines()
-    for number, line in enumerate(lines):
-        try:
-            row = json.loads(line)
-            step = float(row["step"])
-        except (ValueError, KeyError, TypeError):
-            if number == len(lines) - 1:
-                break  # the half line of a killed process
-            raise MsdaError(f"{path}, line {number + 1}, is damaged: train the network again") from None
-        for name, value in row.items():
+    for row in rows:
+        for name, value in row.values.items():
             if name.partition("/")[0] in KINDS and value is not None:
-                series.setdefault(name, []).append((step, float(value)))
+                series.setdefault(name, []).append((float(row.step), float(value)))
     found = []
     for name, points in series.items():
         kind, _, rest = name.partition("/")

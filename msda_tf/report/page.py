@@ -16,6 +16,7 @@ from msda_tf.evaluation import protocol
 from msda_tf.report import charts, curves, encode, tables
 from msda_tf.report.curves import Curve
 from msda_tf.report.gallery import Gallery, pair
+from msda_tf.runs.made_from import MadeFrom
 
 _FIXED_COLORS = {NO_ADAPT: "--none", "S1": "--s1", "S2": "--s2", S_ALL: "--pooled", MAX_MERGE: "--merged"}
 _MORE_COLORS = ("--m1", "--m2", "--m3", "--m4", "--m5", "--m6")
@@ -53,7 +54,8 @@ def render(evaluation: Evaluation, found: Sequence[Curve], gallery: Gallery) -> 
         groups=_groups(pictures, len(gallery.improved), than),
         layers=encode.layer_names(shots[0], bool(than)) if shots else [],
         merged=[line for line in evaluate.legend(evaluation) if line.startswith(MAX_MERGE)],
-        notes=evaluation.trained.notes(),
+        notes=evaluation.notes,
+        made_from=MadeFrom.from_json(evaluation.metrics.made_from),
         runs=[_run(run) for run in evaluation.trained.runs],
         made=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=__version__,

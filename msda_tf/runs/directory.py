@@ -1,174 +1,70 @@
-"""The run directory: what was trained, on what, with what, and where its networks lie.
+"""Every path inside a run directory. Nobody else puts one together.
 
 RUN/config.yaml                 every knob as it was used
-RUN/run.json                    networks, classes, data sets, versions, command line
-RUN/networks/NAME/checkpoints/  see `msda_tf.training.checkpoints`
-RUN/networks/NAME/metrics.jsonl losses and scores by step; TensorBoard's event files lie beside it
+RUN/run.json                    networks, classes, data sets, settings, versions, command line
+RUN/networks/NAME/              what training leaves of a network: see `msda_tf.training.folder`
 RUN/metrics.json                the last evaluation
+RUN/pictures/                   its panels
+RUN/.lock                       while a process writes here: see `msda_tf.lock`
 """
 
-import json
 import pathlib
 from dataclasses import dataclass
 
-import yaml
-
-from msda_tf import files
-from msda_tf.config import TrainConfig, from_saved, read_yaml, to_dict
-from msda_tf.config.branches import NetworkPlan, plan
-from msda_tf.config.inputs import image_mean
-from msda_tf.data.manifest import FILE_NAME, Manifest
-from msda_tf.errors import MsdaError, UsageError
-from msda_tf.labels import ClassList
-from msda_tf.runs.provenance import provenance
-
-FORMAT = 1
-
-
-# What may differ when a run is continued: where and how often things are written, not what is computed.
-_FREE = (
-    "data",
-    "checkpoint_every",
-    "keep_checkpoints",
-    "evaluate_every",
-    "evaluate_images",
-    "corrupt_limit",
-    "merge",
-    "merge_at",
-    "merge_level",
-    "select",
-    "init",
-    "init_partial",
-)
+from msda_tf import files, lock
+from msda_tf.training.folder import TrainingFolder
 
 
 @dataclass(frozen=True)
-class Run:
-    """A run directory's content.
+class RunDirectory:
+    """A run directory, whether it is there or not.
 
     Attributes:
-      directory: the folder.
-      config: its configuration.
-      classes: of its labels.
-      mean_rgb: of the target's images, to be subtracted at test time.
-      info: the whole of run.json.
+      path: the folder.
     """
 
-    directory: pathlib.Path
-    config: TrainConfig
-    classes: ClassList
-    mean_rgb: tuple[float, float, float]
-    info: dict
+    path: pathlib.Path
 
     @property
-    def networks(self) -> list[NetworkPlan]:
-        """The run's networks, in order of training."""
-        return plan(self.config)
+    def config(self) -> pathlib.Path:
+        """Every knob as it was used."""
+        return self.path / "config.yaml"
 
-    def network_directory(self, network: NetworkPlan) -> pathlib.Path:
-        """Where a network's checkpoints and logs lie."""
-        return self.directory / "networks" / network.name
+    @property
+    def info(self) -> pathlib.Path:
+        """run.json: a folder that has one is a run."""
+        return self.path / "run.json"
 
-    def source_names(self) -> dict[str, str]:
-        """Branch -> data set, such as {"S1": "gta5"}."""
-        return {f"S{number + 1}": name for number, name in enumerate(self.config.sources)}
+    @property
+    def networks(self) -> pathlib.Path:
+        """The folder of all networks' folders."""
+        return self.path / "networks"
 
+    def network(self, name: str) -> TrainingFolder:
+        """What training leaves of one network."""
+        return TrainingFolder(self.networks / name)
 
-def create(directory: pathlib.Path, config: TrainConfig, manifests: dict[str, Manifest]) -> Run:
-    """Writes a new run's config.yaml and run.json."""
-    directory.mkdir(parents=True, exist_ok=True)
-    classes = manifests[config.target].classes
-    info = {
-        "format": FORMAT,
-        "classes": [{"name": n, "color": list(c)} for n, c in zip(classes.names, classes.colors, strict=True)],
-        "mean_rgb": list(image_mean(config, manifests[config.target])),
-        "networks": {network.name: list(network.branches) for network in plan(config)},
-        "datasets": describe_datasets(manifests),
-        "provenance": provenance(),
-    }
-    with files.replacing(directory / "config.yaml") as temporary:
-        temporary.write_text(yaml.safe_dump(to_dict(config), sort_keys=False), encoding="utf-8")
-    files.write_json(directory / "run.json", info)
-    return read(directory)
+    @property
+    def metrics(self) -> pathlib.Path:
+        """The last evaluation: see `msda_tf.evaluation.metrics`."""
+        return self.path / "metrics.json"
 
+    @property
+    def pictures(self) -> pathlib.Path:
+        """The folder of the last evaluation's panels."""
+        return self.path / "pictures"
 
-def describe_datasets(manifests: dict[str, Manifest]) -> dict[str, dict]:
-    """What a run notes of its data sets, by name: enough to know them again."""
-    return {
-        name: {
-            "dataset.json": files.sha256(manifest.directory / FILE_NAME),
-            "images": manifest.splits[manifest.training_split].examples,
-            "width": manifest.width,
-            "height": manifest.height,
-            "mean_rgb": list(manifest.mean_rgb),
-        }
-        for name, manifest in manifests.items()
-    }
+    def others(self) -> list[pathlib.Path]:
+        """What is in the folder and is none of these, nor anything that a killed process left."""
+        own = {self.config, self.info, self.networks, self.metrics, self.pictures}
+        return [
+            path
+            for path in sorted(self.path.iterdir())
+            if path not in own and not path.name.startswith(lock.FILE_NAME) and not files.is_left_over(path)
+        ]
 
 
-def exists(directory: pathlib.Path) -> bool:
-    """Whether the folder holds a run."""
-    return (directory / "run.json").is_file()
-
-
-def read(directory: str | pathlib.Path) -> Run:
-    """Reads a run directory.
-
-    Raises:
-      UsageError: it is no run directory.
-      MsdaError: its files are damaged.
-    """
-    directory = pathlib.Path(directory)
-    if not exists(directory):
-        raise UsageError(f"{directory} is not a run directory (it has no run.json): name one that msda-tf train wrote")
-    try:
-        info = json.loads((directory / "run.json").read_text(encoding="utf-8"))
-        if info["format"] != FORMAT:
-            raise MsdaError(f"{directory}/run.json is of format {info['format']}, this version reads {FORMAT}")
-        names = tuple(entry["name"] for entry in info["classes"])
-        colors = tuple(tuple(entry["color"]) for entry in info["classes"])
-        mean = tuple(info["mean_rgb"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise MsdaError(f"{directory}/run.json is damaged ({error}): train again with --restart") from None
-    config = from_saved(read_yaml(directory / "config.yaml"), directory / "config.yaml")
-    return Run(directory, config, ClassList(names, colors), mean, info)
-
-
-def check_same(run: Run, config: TrainConfig, manifests: dict[str, Manifest]) -> None:
-    """Refuses to continue a run with another configuration or other data.
-
-    Raises:
-      UsageError: names every key that differs, with both values.
-    """
-    refuse_changes(
-        run.directory,
-        old=to_dict(run.config),
-        new=to_dict(config),
-        free=_FREE,
-        datasets=run.info["datasets"],
-        manifests=manifests,
-    )
-
-
-def refuse_changes(
-    directory: pathlib.Path, *, old: dict, new: dict, free: tuple, datasets: dict, manifests: dict[str, Manifest]
-) -> None:
-    """Raises UsageError if a run's settings or data are not those it was begun with.
-
-    Args:
-      directory: of the run.
-      old, new: settings by key.
-      free: keys that may differ.
-      datasets: as `describe_datasets` noted them.
-      manifests: what is there now.
-    """
-    differences = [f"{key} (was {old[key]}, now {new[key]})" for key in new if key not in free and old[key] != new[key]]
-    for name, manifest in manifests.items():
-        known = datasets.get(name, {}).get("dataset.json")
-        if known is not None and known != files.sha256(manifest.directory / FILE_NAME):
-            differences.append(f"data set {name} was prepared anew")
-    if differences:
-        raise UsageError(
-            f"{directory} holds a run with other settings: {'; '.join(differences)}; continue it with its own "
-            "settings, choose another --run, or start over with --restart"
-        )
+def find(folder: pathlib.Path) -> list[RunDirectory]:
+    """The run directories in a folder and its sub-folders, by name; the folder may be one itself."""
+    name = RunDirectory(folder).info.name
+    return [RunDirectory(path.parent) for path in sorted(folder.rglob(name))]

@@ -1,6 +1,5 @@
 """What the runs in a folder are and how far they have come, from their files alone: TensorFlow is not loaded."""
 
-import json
 import pathlib
 from dataclasses import dataclass
 
@@ -8,8 +7,10 @@ from msda_tf import runs
 from msda_tf.config.branches import MAX_MERGE, NetworkPlan, adapts
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.evaluation import metrics
-from msda_tf.runs import Run
-from msda_tf.training import checkpoint_files
+from msda_tf.runs import Run, beginning
+from msda_tf.runs import directory as directory_module
+from msda_tf.runs.made_from import MadeFrom
+from msda_tf.training import checkpoint_files, log, progress
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def find(folder: str | pathlib.Path) -> list[RunSummary]:
     folder = pathlib.Path(folder)
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder: name the one that holds your run directories")
-    return [summary(path.parent) for path in sorted(folder.rglob("run.json"))]
+    return [summary(found.path) for found in directory_module.find(folder)]
 
 
 def summary(directory: pathlib.Path) -> RunSummary:
@@ -60,12 +61,11 @@ def summary(directory: pathlib.Path) -> RunSummary:
         return RunSummary(directory, "damaged", damage=str(error))
     done, wrong = {}, []
     for network in run.networks:
-        folder = run.network_directory(network) / "checkpoints"
-        steps = checkpoint_files.steps(folder)
-        done[network.name] = steps[-1] if steps else 0
-        if steps and (damage := checkpoint_files.damage(path := folder / f"step-{steps[-1]:08d}", checksums=False)):
-            wrong.append(f"{path}: {damage}")
+        done[network.name], damage = _newest(run, network)
+        wrong += damage
     try:
+        if not any(wrong):
+            beginning.check_there(run)
         miou, scored = _evaluated(run) or _while_training(run) or (None, "")
     except MsdaError as error:
         miou, scored = None, ""
@@ -87,23 +87,39 @@ def summary(directory: pathlib.Path) -> RunSummary:
     )
 
 
+def _newest(run: Run, network: NetworkPlan) -> tuple[int, list[str]]:
+    """Step of a network's newest checkpoint, 0 without one, and what is wrong with it."""
+    try:
+        found = checkpoint_files.folders(run.folder(network).checkpoints)
+        saved = progress.noted(run.folder(network))
+    except MsdaError as error:
+        return 0, [str(error)]
+    if not found:
+        return 0, [f"{run.folder(network).checkpoints}: the checkpoint of step {saved} is gone"] if saved else []
+    step, path = max(found.items())
+    damage = checkpoint_files.damage(path, checksums=False)
+    return step, [f"{path}: {damage}"] if damage else []
+
+
 def _evaluated(run: Run) -> tuple[float, str] | None:
     """(mIoU, of what) from the last `msda-tf evaluate`."""
-    path = run.directory / metrics.FILE_NAME
+    path = run.paths.metrics
     if not path.is_file():
         return None
     found = metrics.read(path)
     branch = MAX_MERGE if MAX_MERGE in found.matrices else next(iter(found.matrices), None)
     if branch is None:
         return None
-    networks = found.made_from.get("networks", [])
+    made_from = MadeFrom.from_json(found.made_from)
     notes = [f"{branch}, {found.images} images of {found.split}"]
-    if len({entry["network"].split("/")[0] for entry in networks}) > 1:
+    if len({each.run for each in made_from.networks}) > 1:
         notes.append("several runs merged")
-    if any(entry["step"] < run.config.steps for entry in networks):
-        notes.append(f"at step {min(entry['step'] for entry in networks)}")
-    if any(entry["selected_on_target_labels"] for entry in networks):
+    if any(each.step < run.config.steps for each in made_from.networks):
+        notes.append(f"at step {min(each.step for each in made_from.networks)}")
+    if any(each.selected_on_target_labels for each in made_from.networks):
         notes.append("selected on the target's labels")
+    if made_from.data is not None and not made_from.data.as_trained:
+        notes.append("on other data than the run's")
     return found.scores(branch).miou_all, "; ".join(notes)
 
 
@@ -118,15 +134,9 @@ def _while_training(run: Run) -> tuple[float, str] | None:
 
 
 def _last_scores(run: Run, network: NetworkPlan) -> tuple[NetworkPlan, int, dict[str, float]] | None:
-    """(network, step, branch -> mIoU) of the last line of metrics.jsonl that holds scores."""
-    path = run.network_directory(network) / "metrics.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    for line in reversed(lines):
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue  # the half line of a killed process
-        scores = {name.removeprefix("miou/"): value for name, value in row.items() if name.startswith("miou/")}
-        if scores:
-            return network, row["step"], scores
+    """(network, step, branch -> mIoU) of the last line of the log that holds scores."""
+    for row in reversed(log.read(run.folder(network).log)):
+        scores = {name.removeprefix("miou/"): value for name, value in row.values.items() if name.startswith("miou/")}
+        if scores and None not in scores.values():
+            return network, row.step, scores
     return None

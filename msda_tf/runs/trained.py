@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import pathlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,8 +15,12 @@ from msda_tf.inference.merge import RULES
 from msda_tf.inference.networks import build_segmenter, member
 from msda_tf.labels import ClassList
 from msda_tf.runs import Run
-from msda_tf.runs.made_from import Checkpoint
+from msda_tf.runs.made_from import Checkpoint, MadeFrom, ScoredData, Weights
+from msda_tf.training import checkpoint_files
 from msda_tf.training.checkpoints import Checkpoints
+
+# What a checkpoint holds beyond what segments.
+_NOT_FOR_INFERENCE = re.compile(r"\w+_optimizer|segmenter/\w+_module/discriminator_.+")
 
 
 @dataclass(frozen=True)
@@ -44,21 +49,15 @@ class Trained:
         """The data set that the networks were adapted to."""
         return self.runs[0].config.target
 
-    def made_from(self) -> dict:
-        """JSON-ready: the weights, and how their maps are merged."""
-        return {
-            "merge": self.inference.rule,
-            "merge_at": self.inference.merge_at,
-            "merged": list(self.inference.merged),
-            "networks": [
-                {
-                    "network": "/".join(c.network.resolve().parts[-3:]),
-                    "step": c.step,
-                    "selected_on_target_labels": c.best,
-                }
-                for c in self.checkpoints
-            ],
-        }
+    def made_from(self, data: ScoredData | None = None) -> MadeFrom:
+        """The weights, how their maps are merged, and the data they were scored on, if they were."""
+        return MadeFrom(
+            merge=self.inference.rule,
+            merge_at=self.inference.merge_at,
+            merged=tuple(self.inference.merged),
+            networks=tuple(map(Weights.of, self.checkpoints)),
+            data=data,
+        )
 
     def notes(self) -> list[str]:
         """What whoever sees results of these networks must know of their weights, a sentence each."""
@@ -180,20 +179,22 @@ def _training_sets(run: Run, branch: str) -> str:
 def _load_network(
     run: Run, network: NetworkPlan, branches: dict[str, str], *, select: str | None, precision: str | None
 ) -> tuple[Member, Checkpoint]:
-    directory = run.network_directory(network)
-    checkpoints = Checkpoints(directory / "checkpoints")
+    folder = run.folder(network)
+    checkpoints = Checkpoints(folder.checkpoints)
     best = (select or run.config.select) == "best"
     step = checkpoints.best() if best else None
     if not checkpoints.steps():
         raise UsageError(
-            f"{directory} has no checkpoint: the run was never trained that far; continue it with msda-tf train"
+            f"{folder.path} has no checkpoint: the run was never trained that far; continue it with msda-tf train"
         )
     if best and step is None:
         raise UsageError(
-            f"{directory} has no best checkpoint, for it was trained without evaluation: use the last one (select=last)"
+            f"{folder.path} has no best checkpoint, for it was trained without evaluation: use the last one "
+            "(select=last)"
         )
     config = dataclasses.replace(run.config, precision=precision or run.config.precision)
     segmenter = build_segmenter(config, network, len(run.classes), discriminators=False)
-    step, _ = checkpoints.restore({"segmenter": segmenter}, step=step, partial=True)
-    checkpoint = Checkpoint(directory, step, config.steps, best)
+    step, _ = checkpoints.restore({"segmenter": segmenter}, step=step, left_over=_NOT_FOR_INFERENCE)
+    known_by = checkpoint_files.checksum(checkpoint_files.folder(folder.checkpoints, step))
+    checkpoint = Checkpoint(folder.path, step, config.steps, best, known_by)
     return member(config, segmenter, mean=run.mean_rgb, branches=branches), checkpoint

@@ -8,6 +8,7 @@ from msda_tf.errors import MsdaError
 from msda_tf.evaluation import metrics
 from msda_tf.evaluation.protocol import score
 from msda_tf.labels import IGNORE
+from msda_tf.runs.made_from import MadeFrom
 from msda_tf.runs.trained import Trained
 from msda_tf.serving.model import Served
 
@@ -32,7 +33,7 @@ def describe(networks: Trained, served: Served) -> dict:
             {"mean_rgb": list(member.mean), "scale": member.scale, "size": member.size and list(member.size)}
             for member in networks.inference.members
         ],
-        **networks.made_from(),
+        **networks.made_from().to_json(),
         "miou": miou(networks),
         "notes": networks.notes(),
         "runs": [
@@ -46,15 +47,15 @@ def describe(networks: Trained, served: Served) -> dict:
 def miou(networks: Trained) -> dict | None:
     """The score of exactly these weights and this merge in the first run's metrics.json; None if there is none."""
     try:
-        found = metrics.read(networks.runs[0].directory / metrics.FILE_NAME)
+        found = metrics.read(networks.runs[0].paths.metrics)
+        scored = MadeFrom.from_json(found.made_from)
     except MsdaError:
         return None
     own = networks.made_from()
-    scored = found.made_from
-    column = MAX_MERGE if len(own["merged"]) > 1 else own["merged"][0]
-    weights = scored.get("networks", [])
-    same_weights = all(network in weights for network in own["networks"])
-    same_merge = column != MAX_MERGE or all(scored.get(key) == own[key] for key in ("merge", "merge_at", "merged"))
+    column = MAX_MERGE if len(own.merged) > 1 else own.merged[0]
+    same_weights = all(any(each.may_be(weights) for weights in scored.networks) for each in own.networks)
+    merging = [(made.merge, made.merge_at, made.merged) for made in (own, scored)]
+    same_merge = column != MAX_MERGE or merging[0] == merging[1]
     if not (same_weights and same_merge and column in found.matrices):
         return None
     scores = score(found.matrices[column], networks.classes)
@@ -68,5 +69,5 @@ def miou(networks: Trained) -> dict | None:
 
 
 def _origin(run: runs.Run) -> dict:
-    provenance = run.info["provenance"]
+    provenance = run.info.get("provenance", {})
     return {key: provenance.get(key) for key in ("started", "git", "packages")}

@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import json
 import pathlib
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -28,8 +29,11 @@ from msda_tf.image_files.headers import BadFrame
 from msda_tf.stylize.run import StylizeRun
 from msda_tf.stylize.task import build_unit
 from msda_tf.stylize.tiles import Translator, smallest_tile
-from msda_tf.training.checkpoint_files import INFO
+from msda_tf.training import checkpoint_files
 from msda_tf.training.checkpoints import Checkpoints
+
+# What a checkpoint holds beyond what translates.
+_NOT_FOR_TRANSLATING = re.compile(r"\w+_optimizer|unit/discriminator_.+")
 
 
 def apply(
@@ -94,14 +98,14 @@ def _check(run: StylizeRun, dataset: str, name: str, tile: int) -> None:
 
 def _load(run: StylizeRun, step: int | None, tile: int) -> tuple[int, Translator]:
     """The checkpoint's step, and what translates with it."""
-    checkpoints = Checkpoints(run.directory / "checkpoints")
+    checkpoints = Checkpoints(run.folder.checkpoints)
     known = checkpoints.steps()
     if step is not None and step not in known:
         raise UsageError(
             f"{run.directory} has no checkpoint of step {step}, only {', '.join(map(str, known)) or 'none'}"
         )
     unit = build_unit(run.config, discriminators=False)
-    restored = checkpoints.restore({"unit": unit}, step=step, partial=True)
+    restored = checkpoints.restore({"unit": unit}, step=step, left_over=_NOT_FOR_TRANSLATING)
     if restored is None:
         raise MsdaError(f"{run.directory} has no checkpoint yet: train it first with msda-tf stylize train")
     return restored[0], Translator(unit, blocks=run.config.blocks, tile=tile)
@@ -109,13 +113,13 @@ def _load(run: StylizeRun, step: int | None, tile: int) -> tuple[int, Translator
 
 def _options(run: StylizeRun, source: Manifest, *, step: int, tile: int, storage: Storage) -> dict:
     """What decides which bytes are stored, and where they come from, for dataset.json."""
-    checkpoint = run.directory / "checkpoints" / f"step-{step:08d}" / INFO
+    checkpoint = checkpoint_files.folder(run.folder.checkpoints, step)
     options = {
         "dataset": source.name,
         "stylized_to": run.config.target,
         "stylize_run": str(run.directory.resolve()),
         "stylize_step": step,
-        "stylize_checkpoint_sha256": files.sha256(checkpoint),
+        "stylize_checkpoint_sha256": checkpoint_files.checksum(checkpoint),
         "stylize_source_sha256": files.sha256(source.directory / FILE_NAME),
         "tile": tile,
         "image_format": storage.image_format or "as it came",

@@ -24,13 +24,16 @@ class StylizeConfig:
         "resize images to this height or width, whichever is less; by default they keep their stored size, at which "
         "apply translates them; UNIT's code uses 512 or 256",
         minimum=SMALLEST_CROP,
+        maximum=32768,
     )
-    crop: int = knob(512, "side of the random crops, a multiple of 4, as UNIT's; 256 fits small GPUs", minimum=64)
+    crop: int = knob(
+        512, "side of the random crops, a multiple of 4, as UNIT's; 256 fits small GPUs", minimum=64, maximum=32768
+    )
     flip: bool = knob(True, "mirror half of the images, as UNIT")
     # Networks
-    channels: int = knob(64, "of the first convolution of encoders and decoders, as UNIT", minimum=1)
-    blocks: int = knob(4, "residual blocks of each encoder and decoder, as UNIT", minimum=0)
-    discriminator_channels: int = knob(64, "of the discriminators' first convolution, as UNIT", minimum=1)
+    channels: int = knob(64, "of the first convolution of encoders and decoders, as UNIT", minimum=1, maximum=4096)
+    blocks: int = knob(4, "residual blocks of each encoder and decoder, as UNIT", minimum=0, maximum=1024)
+    discriminator_channels: int = knob(64, "of the discriminators' first convolution, as UNIT", minimum=1, maximum=4096)
     same_start: bool = knob(
         False,
         "start both autoencoders with the same weights; UNIT does not, and translations may come out shifted by a few "
@@ -59,19 +62,19 @@ class StylizeConfig:
     )
     # Optimisation
     steps: int = knob(1_000_000, "as UNIT; look at the pictures, they are often good much earlier", minimum=1)
-    batch_size: int = knob(1, "crops of each domain in a step, over all devices, as UNIT", minimum=1)
-    learning_rate: float = knob(1e-4, "of Adam with betas 0.5 and 0.999, as UNIT", minimum=0)
+    batch_size: int = knob(1, "crops of each domain in a step, over all devices, as UNIT", minimum=1, maximum=65536)
+    learning_rate: float = knob(1e-4, "of Adam with betas 0.5 and 0.999, as UNIT", minimum=0, maximum=100)
     halve_every: int = knob(100_000, "steps after which the learning rate is halved, again and again", minimum=1)
     weight_decay: float = knob(1e-4, "L2 on all kernels, as UNIT", minimum=0)
     # Running
-    seed: int = knob(0, "of weights, data order, crops, flips and noise", minimum=0)
+    seed: int = knob(0, "of weights, data order, crops, flips and noise", minimum=0, maximum=2**32 - 1)
     precision: str = knob("float32", "arithmetic of the networks", ("float32", "mixed_bfloat16", "mixed_float16"))
     jit: bool = knob(False, "compile the step with XLA")
     deterministic: bool = knob(False, "bit-identical repetition on GPUs too, where it costs speed")
     checkpoint_every: int = knob(5000, "steps between checkpoints", minimum=1)
     keep_checkpoints: int = knob(3, "number of last checkpoints kept", minimum=1)
     evaluate_every: int = knob(5000, "steps between picture grids and Frechet distances; 0: none", minimum=0)
-    evaluate_images: int = knob(32, "crops of each domain in the Frechet distances", minimum=2)
+    evaluate_images: int = knob(32, "crops of each domain in the Frechet distances", minimum=2, maximum=100_000)
     preview_images: int = knob(4, "rows of the picture grid, at most evaluate_images", minimum=1)
     corrupt_limit: int = knob(10, "damaged records that are skipped before the run fails", minimum=0)
 

@@ -1,22 +1,24 @@
 """The directory of a stylize run.
 
 RUN/config.yaml    every knob as it was used
-RUN/stylize.json   data sets with checksums, whether the VGG16 term is used, versions, command line
-RUN/checkpoints/   see `msda_tf.training.checkpoints`
-RUN/metrics.jsonl  losses and Frechet distances by step; TensorBoard's event files lie beside it
+RUN/stylize.json   data sets with checksums, settings, whether the VGG16 term is used, versions, command line
+
+and what training leaves of the networks: see `msda_tf.training.folder`.
 """
 
-import json
 import pathlib
 from dataclasses import dataclass
 
 import yaml
 
-from msda_tf import files, runs
+from msda_tf import files, runs, state_file
 from msda_tf.config import knobs
 from msda_tf.data.manifest import Manifest
 from msda_tf.errors import MsdaError, UsageError
-from msda_tf.stylize.config import FREE, StylizeConfig
+from msda_tf.runs import beginning, datasets
+from msda_tf.state_file import Damaged
+from msda_tf.stylize.config import FREE, StylizeConfig, validate
+from msda_tf.training.folder import TrainingFolder
 
 FORMAT = 1
 INFO = "stylize.json"
@@ -36,6 +38,11 @@ class StylizeRun:
     config: StylizeConfig
     info: dict
 
+    @property
+    def folder(self) -> TrainingFolder:
+        """Where checkpoints and logs lie."""
+        return TrainingFolder(self.directory)
+
 
 def exists(directory: pathlib.Path) -> bool:
     """Whether the folder holds a stylize run."""
@@ -52,12 +59,13 @@ def create(
       perceptual: whether the VGG16 term is used.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    with files.replacing(directory / "config.yaml") as temporary:
+    with files.replacing(_config(directory)) as temporary:
         temporary.write_text(yaml.safe_dump(knobs.to_dict(config), sort_keys=False), encoding="utf-8")
     info = {
         "format": FORMAT,
         "perceptual": perceptual,
-        "datasets": runs.describe_datasets(manifests),
+        "datasets": datasets.describe(manifests),
+        "config": knobs.to_dict(config),
         "provenance": runs.provenance(),
     }
     files.write_json(directory / INFO, info)
@@ -75,15 +83,35 @@ def read(directory: str | pathlib.Path) -> StylizeRun:
     if not exists(directory):
         raise UsageError(f"{directory} is no stylize run (it has no {INFO}): name one that stylize train wrote")
     try:
-        info = json.loads((directory / INFO).read_text(encoding="utf-8"))
-        version = info["format"]
-        info["perceptual"], info["datasets"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise MsdaError(f"{directory / INFO} is damaged ({error!r}): train again with --restart") from None
+        info = state_file.load(directory / INFO)
+        version = state_file.whole(info, "format")
+        state_file.flag(info, "perceptual")
+        for name in (noted := state_file.mapping(info, "datasets")):
+            state_file.text(state_file.mapping(noted, name), "dataset.json")
+        began = state_file.mapping(info, "config") if "config" in info else None
+    except (FileNotFoundError, Damaged) as error:
+        raise MsdaError(
+            f"{directory / INFO} is damaged ({error}): bring it back from a copy, or train again with --restart"
+        ) from None
     if version != FORMAT:
         raise MsdaError(f"{directory / INFO} is of format {version}, this version reads {FORMAT}")
-    path = directory / "config.yaml"
-    return StylizeRun(directory, knobs.from_saved(StylizeConfig, knobs.read_yaml(path), path), info)
+    path = _config(directory)
+    config = knobs.from_saved(StylizeConfig, knobs.read_yaml(path), path)
+    validate(config)
+    if began is not None:
+        knobs.refuse_edits(path, config, knobs.from_saved(StylizeConfig, began, directory / INFO), free=FREE)
+    return StylizeRun(directory, config, info)
+
+
+def remove(directory: pathlib.Path) -> None:
+    """Removes a stylize run, and nothing else that lies in its folder; stylize.json goes last."""
+    folder = TrainingFolder(directory)
+    events = sorted(directory.glob("events.out.tfevents.*"))
+    beginning.remove([folder.checkpoints, folder.log, folder.progress, *events, _config(directory), directory / INFO])
+
+
+def _config(directory: pathlib.Path) -> pathlib.Path:
+    return directory / "config.yaml"
 
 
 def check_same(run: StylizeRun, config: StylizeConfig, manifests: dict[str, Manifest]) -> None:
@@ -93,6 +121,6 @@ def check_same(run: StylizeRun, config: StylizeConfig, manifests: dict[str, Mani
         old=knobs.to_dict(run.config),
         new=knobs.to_dict(config),
         free=FREE,
-        datasets=run.info["datasets"],
+        noted=run.info["datasets"],
         manifests=manifests,
     )

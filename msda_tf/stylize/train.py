@@ -1,11 +1,11 @@
 """Trains UNIT between a source and a target, or continues where it stopped."""
 
 import pathlib
-import shutil
 from collections.abc import Callable
 
 import tensorflow as tf
 
+from msda_tf import files, lock
 from msda_tf.data import manifest as manifests_module
 from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.data.manifest import Manifest
@@ -69,14 +69,20 @@ def train(
     """
     manifests = load_manifests(config)
     directory = pathlib.Path(directory)
+    with lock.hold(directory, "msda-tf stylize train"):
+        return _train(config, directory, manifests, restart, on_progress, on_note)
+
+
+def _train(config, directory, manifests, restart, on_progress, on_note) -> tuple[StylizeRun, Outcome]:
+    files.remove_left_overs(directory)
     if restart and run.exists(directory):
-        shutil.rmtree(directory)
+        run.remove(directory)
     by_name = {manifest.name: manifest for manifest in manifests.values()}
     if run.exists(directory):
         begun = run.read(directory)
         run.check_same(begun, config, by_name)
         vgg_weights = _same_weights(begun, on_note)
-    elif directory.is_dir() and any(directory.iterdir()):
+    elif any(not path.name.startswith(lock.FILE_NAME) for path in directory.iterdir()):
         raise UsageError(f"{directory} is not empty and holds no stylize run: choose another folder with --run")
     else:
         vgg_weights = None

@@ -1,12 +1,14 @@
 """A folder of checkpoints that are either whole or not there.
 
-Each checkpoint is a folder `step-00001000/` with TensorFlow's checkpoint files and `checkpoint.json`: the step, the
-trainer's own state, and the SHA-256 of every file. It is written under another name and renamed when complete.
+Each checkpoint is a folder `step-00001000/` with TensorFlow's checkpoint files and `checkpoint.json` (see
+`msda_tf.training.checkpoint_files`). It is written under another name and renamed when complete, and removed by a
+rename, too: whatever happens to the process, a folder of that name is a whole checkpoint.
 """
 
-import json
+import contextlib
 import os
 import pathlib
+import re
 import shutil
 
 import tensorflow as tf
@@ -14,7 +16,7 @@ from absl import logging
 
 from msda_tf import files
 from msda_tf.errors import MsdaError
-from msda_tf.training import checkpoint_files
+from msda_tf.training import checkpoint_files, checkpoint_graph, tf_path
 from msda_tf.training.checkpoint_files import INFO
 
 
@@ -30,7 +32,7 @@ class Checkpoints:
         self.directory, self.keep = pathlib.Path(directory), keep
 
     def save(
-        self, objects: dict[str, tf.train.Checkpoint], *, step: int, state: dict, best: bool = False
+        self, objects: dict[str, tf.train.Checkpoint], *, step: int, state: dict, best: int | None = None
     ) -> pathlib.Path:
         """Writes a checkpoint, atomically, then removes those beyond `keep`.
 
@@ -38,37 +40,45 @@ class Checkpoints:
           objects: trackable objects by name.
           step: number of finished steps.
           state: JSON-ready values to get back on resume.
-          best: also mark it as the best so far.
+          best: step of the best checkpoint so far, which may be this one.
 
         Raises:
           MsdaError: the disk is full or not writable; earlier checkpoints are untouched.
         """
-        path = self.directory / f"step-{step:08d}"
-        temporary = self.directory / f".{path.name}.part"
+        path = checkpoint_files.folder(self.directory, step)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            shutil.rmtree(temporary, ignore_errors=True)
+            _remove(temporary)
             temporary.mkdir(parents=True)
-            tf.train.Checkpoint(**objects).write(str(temporary / "weights"))
-            hashes = {file.name: files.sha256(file) for file in sorted(temporary.iterdir())}
-            files.write_json(temporary / INFO, {"step": step, "files": hashes, "state": state})
-            shutil.rmtree(path, ignore_errors=True)
+            with tf_path.literal(temporary) as folder:
+                tf.train.Checkpoint(**objects).write(str(checkpoint_files.weights(folder)))
+            written = sorted(temporary.iterdir())
+            for file in written:
+                _flush(file)
+            hashes = {file.name: files.sha256(file) for file in written}
+            files.write_json(temporary / INFO, {"step": step, "files": hashes, "state": state, "best": best})
+            if path.exists():  # damaged, or training would have gone on from there
+                _discard(path)
             os.replace(temporary, path)
-            if best:
-                with files.replacing(self.directory / "best") as file:
-                    file.write_text(path.name + "\n")
-        except (OSError, tf.errors.OpError) as error:
+        except (OSError, MsdaError, tf.errors.OpError) as error:
             shutil.rmtree(temporary, ignore_errors=True)
             kept = self.steps()
             last = (
-                f"the last good checkpoint is {self.directory / f'step-{kept[-1]:08d}'}"
+                f"the last good checkpoint is {checkpoint_files.folder(self.directory, kept[-1])}"
                 if kept
                 else "none was written before"
             )
-            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            cause = error.__cause__ if isinstance(error, MsdaError) else error
+            reason = getattr(cause, "strerror", None) or str(error).splitlines()[0]
             raise MsdaError(
                 f"{path}: the checkpoint cannot be written ({reason}); {last}; free space, then run again"
             ) from None
-        self._remove_old()
+        checkpoint_files.forget_old_best(self.directory)
+        self.remove_old(step, best)
+        # Those beyond it are damaged, for training would have gone on from them: they must not count as last ones.
+        for later, damaged in checkpoint_files.folders(self.directory).items():
+            if later > step:
+                _discard(damaged)
         return path
 
     def steps(self) -> list[int]:
@@ -77,20 +87,20 @@ class Checkpoints:
 
     def best(self) -> int | None:
         """Step of the best checkpoint, or None."""
-        try:
-            return int((self.directory / "best").read_text().strip()[5:])
-        except (OSError, ValueError):
-            return None
+        return checkpoint_files.best(self.directory)
 
-    def restore(self, objects: dict, *, step: int | None = None, partial: bool = False) -> tuple[int, dict] | None:
+    def restore(
+        self, objects: dict, *, step: int | None = None, left_over: re.Pattern | None = None
+    ) -> tuple[int, dict] | None:
         """Restores the newest whole checkpoint, or that of `step`.
 
         A damaged one is reported and the one before it is used.
 
         Args:
-          objects: as for `save`; with `partial`, a part of them.
+          objects: as for `save`, or a part of them with `left_over`.
           step: which checkpoint; the newest by default.
-          partial: leave what the checkpoint holds beyond `objects`.
+          left_over: matches the paths, such as "segmenter/discriminator", of what the checkpoint may hold beyond
+            `objects`; by default it must hold nothing else.
 
         Returns:
           (step, state), or None if the folder holds no checkpoint.
@@ -98,33 +108,74 @@ class Checkpoints:
         Raises:
           MsdaError: all checkpoints (or the one asked for) are damaged, or they are of another network.
         """
-        steps = self.steps() if step is None else [step]
-        for candidate in reversed(steps):
-            path = self.directory / f"step-{candidate:08d}"
+        if step is not None:
+            path = checkpoint_files.folder(self.directory, step)
             damage = checkpoint_files.damage(path)
-            if damage is None:
-                return self._read(path, objects, partial)
-            logging.warning("%s: %s; trying the checkpoint before it", path, damage)
-        if not steps:
-            return None
-        raise MsdaError(f"{self.directory}: no whole checkpoint (last tried: {damage}); start over with --restart")
+            if damage:
+                raise MsdaError(f"{path} cannot be used ({damage}): bring it back from a copy, or use another one")
+            return self._read(path, objects, left_over)
+        while found := checkpoint_files.folders(self.directory):
+            for path in reversed(found.values()):
+                damage = checkpoint_files.damage(path)
+                if damage is None:
+                    return self._read(path, objects, left_over)
+                logging.warning("%s: %s; trying the checkpoint before it", path, damage)
+            # One that training has removed and replaced meanwhile is no damage.
+            if checkpoint_files.folders(self.directory).keys() == found.keys():
+                raise MsdaError(
+                    f"{self.directory}: no whole checkpoint (last tried: {damage}): bring one back from a copy, or "
+                    "start over with --restart"
+                )
+        return None
 
-    def _read(self, path, objects, partial):
-        info = json.loads((path / INFO).read_text())
+    def _read(self, path, objects, left_over):
+        info = checkpoint_files.read(path)
         try:
-            status = tf.train.Checkpoint(**objects).read(str(path / "weights"))
+            with tf_path.literal(path) as folder:
+                status = tf.train.Checkpoint(**objects).read(str(checkpoint_files.weights(folder)))
             status.assert_existing_objects_matched()
-            if partial:
-                status.expect_partial()
-            else:
+            if left_over is None:
                 status.assert_consumed()
-        except (AssertionError, ValueError) as error:
+            else:
+                status.expect_partial()
+                more = checkpoint_graph.beyond(checkpoint_files.weights(path), objects, except_for=left_over)
+                if more:
+                    raise ValueError(f"it holds {more[0]}, which that has no place for, and {len(more) - 1} more")
+        except (AssertionError, ValueError, tf.errors.InvalidArgumentError) as error:
             reason = str(error).strip().splitlines()[0][:200]
-            raise MsdaError(f"{path} is of another network than this configuration describes ({reason})") from None
-        return info["step"], info["state"]
+            raise MsdaError(
+                f"{path} is of another network than this configuration describes ({reason}): was config.yaml edited?"
+            ) from None
+        except tf.errors.OpError as error:
+            raise MsdaError(f"{path} cannot be read ({error.message.splitlines()[0][:120]})") from None
+        return info.step, info.state
 
-    def _remove_old(self):
-        steps, best = self.steps(), self.best()
-        for step in steps[: -self.keep]:
+    def remove_old(self, newest: int, best: int | None) -> None:
+        """Removes all up to `newest` but the last ones and the best."""
+        found = checkpoint_files.folders(self.directory)
+        past = [step for step in found if step <= newest]
+        for step in past[: -self.keep]:
             if step != best:
-                shutil.rmtree(self.directory / f"step-{step:08d}", ignore_errors=True)
+                _discard(found[step])
+
+
+def _discard(path: pathlib.Path) -> None:
+    """Removes a checkpoint; a process that is killed on the way leaves all of it, or nothing that counts as one."""
+    hidden = path.with_name(f".{path.name}.{os.getpid()}.old.part")
+    with contextlib.suppress(OSError):
+        _remove(hidden)
+        os.replace(path, hidden)
+        _remove(hidden)
+
+
+def _remove(path: pathlib.Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _flush(path: pathlib.Path) -> None:
+    """To disk: after a power cut, what was renamed into place must be whole, for the one before it may be gone."""
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())

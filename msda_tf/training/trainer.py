@@ -1,6 +1,8 @@
 """The training loop: steps, progress, scalars, checkpoints, evaluations. It knows nothing of segmentation."""
 
-import json
+import contextlib
+import dataclasses
+import math
 import pathlib
 import signal
 import time
@@ -12,9 +14,12 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from msda_tf import files, state_file
 from msda_tf.errors import MsdaError
-from msda_tf.training import memory
+from msda_tf.state_file import Damaged
+from msda_tf.training import checkpoint_files, log, memory, progress, tf_path
 from msda_tf.training.checkpoints import Checkpoints
+from msda_tf.training.folder import TrainingFolder
 from msda_tf.training.workers import Workers
 
 LARGEST_LOSS = 1e4
@@ -85,7 +90,7 @@ class Outcome:
 
 
 class Interrupted(MsdaError):
-    """Ctrl-C or SIGTERM: the run was saved and can go on."""
+    """Ctrl-C, SIGTERM or SIGHUP: the run was saved and can go on."""
 
     exit_code = 130
 
@@ -101,14 +106,56 @@ class Schedule:
     log_every: int = 10
 
 
+@dataclass(frozen=True)
+class _State:
+    """What a checkpoint keeps of the trainer itself.
+
+    Attributes:
+      metrics: the last logged ones.
+      rows: metrics of the steps since then, which the next line of the log will be the mean of.
+      best_score, best_step: the best evaluation so far and its step.
+      seconds: spent so far.
+    """
+
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    rows: list[dict[str, float | None]] = field(default_factory=list)
+    best_score: float | None = None
+    best_step: int | None = None
+    seconds: float = 0.0
+
+    @classmethod
+    def from_json(cls, value: dict) -> "_State":
+        """Of a checkpoint; those of earlier versions lack some.
+
+        Raises:
+          Damaged: in words.
+        """
+
+        def optional(read, key, default):
+            return default if value.get(key) is None else read(value, key)
+
+        metrics = optional(state_file.mapping, "metrics", {})
+        rows = optional(state_file.mappings, "rows", [])
+        return cls(
+            _numbers(metrics),
+            [_numbers(row) for row in rows],
+            optional(state_file.number, "best_score", None),
+            optional(state_file.whole, "best_step", None),
+            optional(state_file.number, "seconds", 0.0),
+        )
+
+
 class Trainer:
     """Trains one task in one folder, going on where an earlier run stopped.
 
+    The folder is this process's alone (`msda_tf.lock`): what killed ones left half-written in it is removed.
+
     Args:
       task: what to train.
-      directory: receives `checkpoints/`, `metrics.jsonl` and TensorBoard's event files.
+      directory: receives what `TrainingFolder` names, and TensorBoard's event files.
       schedule: see `Schedule`.
-      on_progress: called with (step, steps, headline) as training goes on.
+      on_progress: called with (step, steps, headline) as training goes on; after an OSError, as of a terminal that is
+        gone, no more.
       resume_hint: the command that continues the run, for messages.
       workers: the processes that train together; the chief alone writes and evaluates.
     """
@@ -123,13 +170,15 @@ class Trainer:
         resume_hint: str = "run the same command again",
         workers: Workers | None = None,
     ):
-        self.task, self.directory, self.schedule = task, pathlib.Path(directory), schedule
-        self.on_progress, self.resume_hint, self.workers = on_progress, resume_hint, workers or Workers()
+        self.task, self.folder, self.schedule = task, TrainingFolder(pathlib.Path(directory)), schedule
+        self.resume_hint, self.workers = resume_hint, workers or Workers()
         self.chief = self.workers.chief
-        self.checkpoints = Checkpoints(self.directory / "checkpoints", keep=schedule.keep_checkpoints)
+        self.checkpoints = Checkpoints(self.folder.checkpoints, keep=schedule.keep_checkpoints)
+        self._on_progress: Callable | None = on_progress
         self._signal: int | None = None
         self._best_score: float | None = None
         self._best_step: int | None = None
+        self._rows: list[dict[str, float]] = []
         self._seconds_before = 0.0
         self._began = time.perf_counter()
 
@@ -137,17 +186,19 @@ class Trainer:
         """Trains to the last step; a finished run returns at once.
 
         Raises:
-          Interrupted: after Ctrl-C or SIGTERM, with the state saved.
-          MsdaError: a loss is not finite or beyond `LARGEST_LOSS`, or a checkpoint cannot be written.
+          Interrupted: after Ctrl-C, SIGTERM or SIGHUP, with the state saved.
+          MsdaError: a loss is not finite or beyond `LARGEST_LOSS`; something cannot be written; or checkpoints are gone
+            that were there (see `msda_tf.training.progress`).
         """
         step, metrics = self._resume()
         if step >= self.schedule.steps:
             return self._outcome(step, metrics, self._seconds_before)
-        self.directory.mkdir(parents=True, exist_ok=True)
+        self.folder.path.mkdir(parents=True, exist_ok=True)
         self._began = time.perf_counter()
-        writer = tf.summary.create_file_writer(str(self.directory)) if self.chief else tf.summary.create_noop_writer()
-        with _SignalCatcher(self), writer.as_default():
-            metrics = self._loop(step)
+        with _SignalCatcher(self), tf_path.literal(self.folder.path) as folder:
+            writer = tf.summary.create_file_writer(str(folder)) if self.chief else tf.summary.create_noop_writer()
+            with writer.as_default():
+                metrics = self._loop(step)
         return self._outcome(self.schedule.steps, metrics, self._seconds())
 
     def _seconds(self) -> float:
@@ -164,18 +215,46 @@ class Trainer:
         )
 
     def _resume(self) -> tuple[int, dict]:
-        found = self.workers.together(lambda: self.checkpoints.restore(self.task.checkpointables))
-        step, state = found or (0, {"best_score": None, "metrics": {}})
+        step, restored = self.workers.together(self._restore)
         if len(steps := set(self.workers.gather(step))) > 1:
             raise MsdaError(
                 f"{self.checkpoints.directory}: workers found checkpoints of different steps ({min(steps)}, "
                 f"{max(steps)}): the run directory must lie on a file system that all of them share"
             )
-        self._best_score, self._best_step = state["best_score"], state.get("best_step")
-        self._seconds_before = state.get("seconds", 0.0)
+        self._best_score, self._best_step, self._rows = restored.best_score, restored.best_step, restored.rows
+        self._seconds_before = restored.seconds
+        return step, restored.metrics
+
+    def _restore(self) -> tuple[int, _State]:
+        found = self.checkpoints.restore(self.task.checkpointables)
+        return (0, self._taken_up(None, {})) if found is None else (found[0], self._taken_up(*found))
+
+    def _taken_up(self, step: int | None, state: dict) -> _State:
+        """The trainer's state at a step (None: nothing was restored), with the folder's other files brought there."""
+        schedule, folder = self.schedule, self.folder
+        try:
+            restored = _State.from_json(state)
+        except Damaged as error:
+            path = checkpoint_files.folder(folder.checkpoints, step)
+            raise MsdaError(
+                f"{path / checkpoint_files.INFO} is damaged (state: {error}): take {path} away to go on from the "
+                "checkpoint before it"
+            ) from None
         if self.chief:
-            _truncate_log(self.directory / "metrics.jsonl", step)
-        return step, state["metrics"]
+            progress.check(folder, restored=step, steps=schedule.steps, checkpoint_every=schedule.checkpoint_every)
+            files.remove_left_overs(folder.path)
+            files.remove_left_overs(folder.checkpoints)
+            log.cut(folder.log, step)
+            if step is None:
+                folder.path.mkdir(parents=True, exist_ok=True)
+                progress.note(folder, 0)
+            elif step and not folder.log.exists():
+                logging.warning("%s is gone: its curves will begin at step %d", folder.log, step)
+        if restored.best_score is not None and restored.best_step is None:
+            restored = dataclasses.replace(restored, best_step=self.checkpoints.best())  # of earlier versions
+        if self.chief and step is not None:
+            self.checkpoints.remove_old(step, restored.best_step)
+        return restored
 
     def _loop(self, step: int) -> dict[str, float]:
         schedule, task = self.schedule, self.task
@@ -196,21 +275,25 @@ class Trainer:
             pending.append((step, task.image_names(batch), result))
             last = step == schedule.steps
             evaluate = schedule.evaluate_every and (step % schedule.evaluate_every == 0 or last)
-            save = step % schedule.checkpoint_every == 0 or last or self._signal is not None
-            # Always before a checkpoint: a diverged network must not replace a good one.
-            if step % schedule.log_every == 0 or evaluate or save:
-                metrics = self._fetch(pending)
+            save = step % schedule.checkpoint_every == 0 or last
+            # Also before every checkpoint: a diverged network must not replace a good one.
+            due = step % schedule.log_every == 0 or evaluate or save
+            if due or self._signal is not None:
+                self._rows += self._fetch(pending)
                 pending.clear()
+            if due:
+                metrics = _means(self._rows)
+                self._rows.clear()
                 seconds = time.perf_counter() - began
                 metrics["images_per_second"] = (step - logged_at) * task.images_per_step() / seconds
                 metrics["waiting_for_data"] = waited / seconds
                 metrics |= task.learning_rates(step - 1) | memory.peak()
                 self._log(step, metrics)
-                self.on_progress(step, schedule.steps, task.headline(metrics))
+                self._show(step, task.headline(metrics))
                 waited, began, logged_at = 0.0, time.perf_counter(), step
             better = bool(evaluate) and self.chief and self._is_best(step, self._evaluate(step).score)
-            if save or better:
-                self._save(step, metrics, best=better)
+            if save or better or self._signal is not None:
+                self._save(step, metrics)
             if evaluate or save:
                 began = time.perf_counter()
             if self._signal is not None and not last:
@@ -222,8 +305,8 @@ class Trainer:
                 )
         return metrics
 
-    def _fetch(self, pending) -> dict[str, float]:
-        """Means over the steps since the last call; refuses what is not finite, or too large."""
+    def _fetch(self, pending) -> list[dict[str, float]]:
+        """The metrics of each step since the last call; refuses what is not finite, or too large."""
         rows = []
         for step, names, result in pending:
             row = {name: float(value) for name, value in result.items()}
@@ -233,48 +316,73 @@ class Trainer:
                 if not abs(value) <= LARGEST_LOSS and not name.startswith("gradient_norm"):
                     raise MsdaError(self._diverged(step, name, value, names))
             rows.append(row)
-        return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+        return rows
 
     def _diverged(self, step, name, value, names) -> str:
         kept = self.checkpoints.steps()
-        last = self.checkpoints.directory / f"step-{kept[-1]:08d}" if kept else "none yet"
+        last = checkpoint_files.folder(self.checkpoints.directory, kept[-1]) if kept else "none yet"
         return (
             f"{self.task.name}: loss {name} is {value} at step {step}, with images {', '.join(names)}; last good "
             f"checkpoint: {last}; lower the learning rates, or look at these images"
         )
 
     def _log(self, step: int, metrics: dict[str, float]) -> None:
-        for name, value in metrics.items():
-            tf.summary.scalar(name, value, step=step)
+        with self._summarizing():
+            for name, value in metrics.items():
+                tf.summary.scalar(name, value, step=step)
         if self.chief:
-            line = json.dumps({"step": step, **{name: _finite(value) for name, value in metrics.items()}})
-            with open(self.directory / "metrics.jsonl", "a", encoding="utf-8") as file:
-                file.write(line + "\n")
+            log.append(self.folder.log, step, metrics)
+
+    def _show(self, step: int, headline: str) -> None:
+        """Tells whoever watches; training does not end because nobody can."""
+        if self._on_progress is None:
+            return
+        try:
+            self._on_progress(step, self.schedule.steps, headline)
+        except OSError as error:
+            self._on_progress = None
+            logging.warning("progress can be shown no more (%s); training goes on", error.strerror)
 
     def _evaluate(self, step: int) -> Evaluation:
-        self.on_progress(step, self.schedule.steps, "evaluating")
+        self._show(step, "evaluating")
         evaluation = self.task.evaluate()
-        for name, picture in evaluation.pictures.items():
-            tf.summary.image(name, picture[None], step=step)
+        with self._summarizing():
+            for name, picture in evaluation.pictures.items():
+                tf.summary.image(name, picture[None], step=step)
         self._log(step, evaluation.scalars)
         return evaluation
 
     def _is_best(self, step: int, score: float | None) -> bool:
-        if score is None or (self._best_score is not None and score <= self._best_score):
+        if score is None or not math.isfinite(score) or (self._best_score is not None and score <= self._best_score):
             return False
         self._best_score, self._best_step = score, step
         return True
 
-    def _save(self, step, metrics, *, best):
+    def _save(self, step, metrics):
         if self.chief:
             state = {
-                "metrics": {k: _finite(v) for k, v in metrics.items()},
+                "metrics": _storable(metrics),
+                "rows": [_storable(row) for row in self._rows],
                 "best_score": self._best_score,
                 "best_step": self._best_step,
                 "seconds": self._seconds(),
             }
-            self.checkpoints.save(self.task.checkpointables, step=step, state=state, best=best)
-            tf.summary.flush()
+            self.checkpoints.save(self.task.checkpointables, step=step, state=state, best=self._best_step)
+            progress.note(self.folder, step)
+            with self._summarizing():
+                tf.summary.flush()
+
+    @contextlib.contextmanager
+    def _summarizing(self):
+        """A full disk is "resource exhausted" for TensorFlow, which is no lack of memory."""
+        try:
+            yield
+        except tf.errors.OpError as error:
+            reason = error.message.strip().splitlines()[0].rpartition("; ")[2][:120]
+            raise MsdaError(
+                f"{self.folder.path}: TensorBoard's event file cannot be written ({reason}): make room there, then "
+                f"{self.resume_hint}"
+            ) from None
 
     def interrupt(self, number: int) -> None:
         """Asks the loop to save and stop after the present step."""
@@ -283,14 +391,22 @@ class Trainer:
 
 
 class _SignalCatcher:
-    """Turns the first SIGINT or SIGTERM into `Trainer.interrupt`; a second one ends the process at once."""
+    """Turns the first SIGINT, SIGTERM or SIGHUP into `Trainer.interrupt`; a second one ends the process at once.
+
+    But not a second SIGHUP: when a connection drops, shell and kernel send one each, and saving takes a moment. A
+    SIGHUP that is ignored, as under nohup, stays ignored.
+    """
 
     def __init__(self, trainer: Trainer):
         self._trainer = trainer
 
     def __enter__(self):
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        self._hangup = getattr(signal, "SIGHUP", None)
+        if self._hangup is not None and signal.getsignal(self._hangup) is not signal.SIG_IGN:
+            numbers.append(self._hangup)
         try:
-            self._old = {number: signal.signal(number, self._caught) for number in (signal.SIGINT, signal.SIGTERM)}
+            self._old = {number: signal.signal(number, self._caught) for number in numbers}
         except ValueError:  # not the main thread: signals are somebody else's business
             self._old = {}
 
@@ -300,23 +416,20 @@ class _SignalCatcher:
 
     def _caught(self, number, frame):
         for caught, handler in self._old.items():
-            signal.signal(caught, handler)
+            signal.signal(caught, signal.SIG_IGN if caught == self._hangup else handler)
         self._trainer.interrupt(number)
 
 
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
+def _means(rows: list[dict[str, float | None]]) -> dict[str, float]:
+    """Of each metric over the steps; NaN where one was not finite and came out of a checkpoint."""
+    names = rows[0]
+    return {name: float(np.mean([np.nan if row.get(name) is None else row[name] for row in rows])) for name in names}
 
 
-def _truncate_log(path: pathlib.Path, step: int) -> None:
-    """Drops lines beyond `step`: they were logged after the checkpoint from which the run goes on."""
-    if not path.is_file():
-        return
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line)
-        except (ValueError, KeyError):
-            continue  # the half line of a killed process
-    path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+def _numbers(metrics: dict) -> dict[str, float | None]:
+    """Raises Damaged if a value is neither a number nor null."""
+    return {name: None if value is None else state_file.number(metrics, name) for name, value in metrics.items()}
+
+
+def _storable(metrics: dict) -> dict:
+    return {name: None if value is None else log.finite(value) for name, value in metrics.items()}

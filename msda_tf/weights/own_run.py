@@ -1,17 +1,19 @@
 """Weights of this project's own runs."""
 
 import pathlib
-import re
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
 from msda_tf import runs
 from msda_tf.errors import MsdaError, UsageError
-from msda_tf.training.checkpoints import Checkpoints
+from msda_tf.training import checkpoint_files, checkpoint_graph, tf_path
+from msda_tf.training.folder import TrainingFolder
 from msda_tf.weights.conversion import Candidate, Conversion
 
-_VARIABLE = re.compile(r"(segmenter/(.+))/\.ATTRIBUTES/VARIABLE_VALUE")
+_NETWORK = "segmenter"
+"""Under which name training saves the network."""
 
 
 def find(path: pathlib.Path, branches: tuple[str, ...]) -> pathlib.Path | None:
@@ -27,16 +29,15 @@ def find(path: pathlib.Path, branches: tuple[str, ...]) -> pathlib.Path | None:
     if runs.exists(path):
         run = runs.read(path)
         network = max(run.networks, key=lambda network: len(set(network.branches) & set(branches)))
-        folder = Checkpoints(run.network_directory(network) / "checkpoints")
-        step = (run.config.select == "best" and folder.best()) or (folder.steps() or [None])[-1]
+        folder = run.folder(network).checkpoints
+        step = (run.config.select == "best" and checkpoint_files.best(folder)) or _last(folder)
         if step is None:
             raise UsageError(f"{path}: network {network.name} has no checkpoint yet")
-        return folder.directory / f"step-{step:08d}" / "weights"
-    for folder in (path / "checkpoints", path):
-        steps = Checkpoints(folder).steps()
-        if steps:
-            return folder / f"step-{steps[-1]:08d}" / "weights"
-    for prefix in (path / "weights", path.with_suffix("") if path.suffix == ".index" else path):
+        return checkpoint_files.weights(checkpoint_files.folder(folder, step))
+    for folder in (TrainingFolder(path).checkpoints, path):
+        if folder.is_dir() and (step := _last(folder)) is not None:
+            return checkpoint_files.weights(checkpoint_files.folder(folder, step))
+    for prefix in (checkpoint_files.weights(path), path.with_suffix("") if path.suffix == ".index" else path):
         if pathlib.Path(f"{prefix}.index").is_file():
             return prefix
     return None
@@ -51,18 +52,21 @@ def convert(prefix: pathlib.Path) -> Conversion:
     """
     conversion = Conversion("checkpoint of this project")
     try:
-        reader = tf.train.load_checkpoint(str(prefix))
-        for key in sorted(reader.get_variable_to_shape_map()):
-            match = _VARIABLE.fullmatch(key)
-            if match:
+        with tf_path.literal(prefix.parent) as folder:
+            reader = tf.train.load_checkpoint(str(folder / prefix.name))
+            for path, key in sorted(checkpoint_graph.keys(prefix, _NETWORK).items()):
                 value = np.asarray(reader.get_tensor(key))
-                conversion.candidates[_variable(match[2])] = Candidate(value, match[1], "copied")
-    except (tf.errors.OpError, RuntimeError, ValueError, LookupError) as error:
+                conversion.candidates[_variable(path)] = Candidate(value, f"{_NETWORK}/{path}", "copied")
+    except (tf.errors.OpError, DecodeError, RuntimeError, ValueError, LookupError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
         raise MsdaError(f"{prefix} is damaged ({reason}): use another checkpoint") from None
     if not conversion.candidates:
         raise UsageError(f"{prefix} is a checkpoint, but not of this project's networks")
     return conversion
+
+
+def _last(folder: pathlib.Path) -> int | None:
+    return (checkpoint_files.steps(folder) or [None])[-1]
 
 
 def _variable(path: str) -> str:

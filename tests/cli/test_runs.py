@@ -14,6 +14,7 @@ from msda_tf.evaluation import metrics
 from msda_tf.evaluation.metrics import Metrics
 from msda_tf.labels import CITYSCAPES_CLASSES
 from msda_tf.runs import listing as run_list
+from msda_tf.runs.directory import RunDirectory
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def write_metrics(run, *, best=False, step=10, others=()):
     }
     branches = {"S1": matrix * 0, "Max Merge": matrix}
     metrics.write(
-        Metrics("cityscapes", "val", 500, CITYSCAPES_CLASSES.names, branches, made_from), run / metrics.FILE_NAME
+        Metrics("cityscapes", "val", 500, CITYSCAPES_CLASSES.names, branches, made_from), RunDirectory(run).metrics
     )
 
 
@@ -82,9 +83,19 @@ def test_an_evaluation_counts_more_than_training_and_says_what_it_is(folder):
 
 
 def test_an_unfinished_run_shows_where_it_goes_on(folder):
-    shutil.rmtree(folder / "adapted" / "networks" / "s-all")
+    s_all = folder / "adapted" / "networks" / "s-all"
+    shutil.rmtree(s_all / "checkpoints")
+    (s_all / "metrics.jsonl").unlink()
+    (s_all / "progress.json").write_text('{"saved": 0}')
     run = by_name(folder)["adapted"]
     assert (run.state, run.done) == ("unfinished", {"sources": 10, "s-all": 0})
+
+
+@pytest.mark.parametrize("lost", ["networks", "networks/s-all", "networks/s-all/checkpoints"])
+def test_what_is_lost_is_not_taken_for_unfinished(folder, lost):
+    shutil.rmtree(folder / "adapted" / lost)
+    run = by_name(folder)["adapted"]
+    assert run.state == "damaged" and "gone" in run.damage
 
 
 @pytest.mark.parametrize(

@@ -79,8 +79,8 @@ def test_all_ignored_gives_null(tmp_path):
     [
         (None, "does not exist: run msda-tf evaluate"),
         ("{", "cannot be read"),
-        ("[]", "is damaged"),
-        ('{"target": "town", "split": "val", "images": 7}', "is damaged .at 'branches'"),
+        ("[]", "cannot be read"),
+        ('{"target": "town", "split": "val", "images": 7}', "is damaged .branches is missing"),
         (
             '{"target": "t", "split": "v", "images": 7, "branches": {"S1": {"iou": {"a": 1}, "confusion": [[1, 2]]}}}',
             "is damaged",

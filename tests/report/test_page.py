@@ -23,7 +23,7 @@ def report(prepared_data, tmp_path_factory):
     adapted = fresh_runs.write(folder / "adapted", prepared_data)
     plain = fresh_runs.write(folder / "plain", prepared_data, layout="s-all", method="supervised", seed=3)
     lines = [{"step": step, "seg/output/S1": 3 / step, "disc_accuracy/output/S1": 0.5} for step in (5, 10)]
-    log = adapted.network_directory(adapted.networks[0]) / "metrics.jsonl"
+    log = adapted.folder(adapted.networks[0]).log
     log.write_text("".join(json.dumps(line) + "\n" for line in lines))
     evaluation = make.make([adapted.directory, plain.directory], folder / "report.html", gallery=2)
     return folder / "report.html", evaluation

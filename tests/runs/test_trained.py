@@ -27,7 +27,7 @@ def test_every_variable_is_restored(trained_run):
     """Against TensorFlow's own reader of the checkpoint: nothing keeps its random start."""
     networks = trained.load([trained_run.directory])
     for member, network in zip(networks.inference.members, plan(trained_run.config), strict=True):
-        folder = trained_run.network_directory(network) / "checkpoints" / "step-00000010"
+        folder = trained_run.folder(network).checkpoints / "step-00000010"
         reader = tf.train.load_checkpoint(str(folder / "weights"))
         names = [name for name in reader.get_variable_to_shape_map() if name.endswith("VARIABLE_VALUE")]
         stored = {reader.get_tensor(name).tobytes() for name in names}

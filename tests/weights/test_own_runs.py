@@ -9,8 +9,9 @@ from seeded import seeded_image, seeded_state
 
 from msda_tf import files, runs, weights
 from msda_tf.config import TrainConfig, to_dict
+from msda_tf.config.branches import plan as networks_of
 from msda_tf.errors import MsdaError, UsageError
-from msda_tf.runs.directory import FORMAT
+from msda_tf.runs.run import FORMAT
 from msda_tf.training.checkpoints import Checkpoints
 
 CLASSES = 5
@@ -33,19 +34,29 @@ def write_run(directory, networks, **options):
     directory.mkdir()
     (directory / "config.yaml").write_text(yaml.safe_dump(to_dict(config)))
     classes = [{"name": str(number), "color": [0, 0, 0]} for number in range(CLASSES)]
-    files.write_json(directory / "run.json", {"format": FORMAT, "classes": classes, "mean_rgb": [1, 2, 3]})
+    size = {"dataset.json": "", "width": 65, "height": 33}
+    info = {
+        "format": FORMAT,
+        "classes": classes,
+        "mean_rgb": [1, 2, 3],
+        "networks": {network.name: list(network.branches) for network in networks_of(config)},
+        "datasets": dict.fromkeys(("cityscapes", "gta5", "synthia"), size),
+        "provenance": {},
+    }
+    files.write_json(directory / "run.json", info)
     run = runs.read(directory)
     for plan in run.networks:
         if plan.name in networks:
             network = networks[plan.name]
-            checkpoints = Checkpoints(run.network_directory(plan) / "checkpoints")
+            checkpoints = Checkpoints(run.folder(plan).checkpoints)
             values = [variable.numpy() for variable in network.variables]
             for variable in network.variables:
                 variable.assign(tf.zeros(variable.shape))
-            checkpoints.save({"segmenter": network}, step=10, state={}, best=options.get("select") == "best")
+            best = 10 if options.get("select") == "best" else None
+            checkpoints.save({"segmenter": network}, step=10, state={}, best=best)
             for variable, value in zip(network.variables, values, strict=True):
                 variable.assign(value)
-            checkpoints.save({"segmenter": network}, step=20, state={})
+            checkpoints.save({"segmenter": network}, step=20, state={}, best=best)
     return directory
 
 

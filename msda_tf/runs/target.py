@@ -1,0 +1,80 @@
+"""The data set to score runs on: found where the runs had it, and known to be theirs.
+
+A run keeps the folder of its data as it was given, which may be relative, and where that was. Results are only those of
+the run's own data if dataset.json, which holds the checksum of every shard, is the one that the run has noted.
+"""
+
+import pathlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from msda_tf.data import manifest as manifests
+from msda_tf.data.manifest import FILE_NAME, Manifest
+from msda_tf.errors import UsageError
+from msda_tf.runs import datasets
+from msda_tf.runs.made_from import ScoredData
+from msda_tf.runs.run import Run
+
+
+@dataclass(frozen=True)
+class Target:
+    """The data set to score on.
+
+    Attributes:
+      manifest: of it.
+      checksum: SHA-256 of its dataset.json.
+      as_trained: whether it is what every run was adapted to.
+    """
+
+    manifest: Manifest
+    checksum: str
+    as_trained: bool
+
+    def described(self) -> ScoredData:
+        """As results name it."""
+        folder = str(self.manifest.directory.absolute())
+        return ScoredData(self.manifest.name, folder, self.checksum, self.as_trained)
+
+    def notes(self) -> list[str]:
+        """What whoever sees the scores must know of it."""
+        other = "scored on data that is not what the networks were adapted to"
+        return [] if self.as_trained else [f"{other}: {self.manifest.directory}"]
+
+
+def find(runs: Sequence[Run], data: str | pathlib.Path | None = None) -> Target:
+    """The target of runs, in the first run's own folder of data sets or in another.
+
+    Args:
+      runs: for the same target.
+      data: another folder of prepared data sets: then the target may be another than the runs were adapted to.
+
+    Raises:
+      UsageError: it is not there; or, without `data`, it is not what the runs were adapted to.
+    """
+    name = runs[0].config.target
+    manifest = _own(runs[0], name) if data is None else manifests.find(pathlib.Path(data), name)
+    now = datasets.checksum(manifest)
+    other = [run for run in runs if run.dataset(name)["dataset.json"] != now]
+    if other and data is None:
+        raise UsageError(
+            f"{manifest.directory} is not the data set that {other[0].directory} was adapted to: its {FILE_NAME} is "
+            "another one (prepared anew, or other images); to score on it all the same, name its folder with --data "
+            f"{manifest.directory.parent}"
+        )
+    return Target(manifest, now, as_trained=not other)
+
+
+def _own(run: Run, name: str) -> Manifest:
+    """The data set where the run had it; if it is not there, where that path leads to from here."""
+    given = pathlib.Path(run.config.data)
+    noted = run.data
+    folders = [given] if noted is None or noted == given.absolute() else [noted, given]
+    for folder in folders:
+        if (folder / name.partition(":")[0] / FILE_NAME).is_file():
+            return manifests.find(folder, name)
+    if len(folders) == 1:
+        return manifests.find(given, name)
+    raise UsageError(
+        f"data set {name!r} of {run.directory} is neither in {noted}, where it was, nor in {given} under this folder: "
+        "name the folder that holds it with --data"
+    )
