@@ -7,7 +7,6 @@ Each function raises `Damaged` with the key and what was expected; whoever reads
 names the file and the remedy.
 """
 
-import json
 import pathlib
 import sys
 from typing import Any
@@ -30,15 +29,13 @@ def load(path: pathlib.Path) -> dict:
       Damaged: it cannot be read, is too large, or holds something else.
     """
     try:
-        value = json.loads(files.read_bytes(path, at_most=LARGEST))
+        value = files.read_json(path, at_most=LARGEST)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise Damaged(error.strerror or str(error)) from None
-    except RecursionError:
-        raise Damaged("not JSON that a program of this project wrote: brackets within brackets without end") from None
     except ValueError as error:
-        raise Damaged(f"not JSON: {error}" if isinstance(error, json.JSONDecodeError) else "not JSON") from None
+        raise Damaged(f"not JSON: {error}") from None
     if not isinstance(value, dict):
         raise Damaged(f"expected keys and values, found {described(value)}")
     return value
