@@ -156,7 +156,7 @@ def to_dict(config) -> dict:
 
 def nearest(word: str, known) -> str:
     """ " (did you mean 'x'?)" if a known word is close, or nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1)
+    close = difflib.get_close_matches(word, map(str, known), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
