@@ -71,6 +71,9 @@ class TrainConfig:
         (8, 16),
         only_for={"backbone": tuple(name for name, entry in BACKBONES.items() if entry.dilates)},
     )
+    freeze_backbone: bool = knob(
+        False, "train the decoder and the classifiers alone: little memory, and what a foundation model knows stays"
+    )
     decoder: str = knob("atrous", "from the backbone's maps to logits: DeepLabV2's, the paper's", tuple(DECODERS))
     norm: str = knob(
         "frozen",
@@ -147,6 +150,13 @@ class TrainConfig:
     )
     head_lr_mult: float = knob(
         1.0, "learning rate of the classifiers against the backbone's: the paper gives one number", minimum=0
+    )
+    layer_decay: float = knob(
+        1.0,
+        "learning rate of a transformer's block against the next one's, the last's against generator_lr: VFM-UDA++ has 0.9",
+        minimum=0,
+        maximum=1,
+        only_for={"backbone": tuple(name for name, entry in BACKBONES.items() if not entry.norms)},
     )
     momentum: float = knob(0.9, "of SGD", minimum=0, maximum=1, only_for={"optimizer": ("sgd",)})
     weight_decay: float = knob(

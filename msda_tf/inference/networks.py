@@ -40,6 +40,7 @@ def build_segmenter(
             name="segmenter",
         )
         segmenter.create_variables()
+        segmenter.backbone.trainable = not config.freeze_backbone
     return segmenter
 
 

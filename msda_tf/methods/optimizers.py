@@ -14,12 +14,18 @@ def learning_rate(config: TrainConfig, start: float):
 def generator_optimizer(config: TrainConfig, segmenter: MultiSourceSegmenter):
     """Trains the backbone and the classifiers, these with a learning rate of their own."""
     variables = segmenter.generator_variables
+    multipliers = {variable.path: config.head_lr_mult for variable in segmenter.head_variables}
+    if config.layer_decay != 1.0:
+        groups = segmenter.backbone.groups()
+        # The last block is one step away from the classifiers, the input as many as there are groups.
+        for number, group in enumerate(groups):
+            multipliers |= {variable.path: config.layer_decay ** (len(groups) - number) for variable in group}
     optimizer = make_optimizer(
         config.optimizer,
         learning_rate(config, config.generator_lr),
         variables=variables,
         weight_decay=config.weight_decay,
-        multipliers={variable.path: config.head_lr_mult for variable in segmenter.head_variables},
+        multipliers=multipliers,
         momentum=config.momentum,
     )
     return with_loss_scale(config.precision, optimizer, variables)

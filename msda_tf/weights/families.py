@@ -14,6 +14,7 @@ FAMILIES: dict[str, str] = {
     "resnet": "msda_tf.weights.resnet.files",
     "efficientnet-lite": "msda_tf.weights.efficientnet.files",
     "mit": "msda_tf.weights.mit.files",
+    "dinov2": "msda_tf.weights.dinov2.files",
 }
 
 

@@ -28,6 +28,7 @@ class Entry:
 _ATROUS_RESNET = "msda_tf.models.backbones.atrous_resnet"
 _LITE = "msda_tf.models.backbones.efficientnet_lite"
 _MIT = "msda_tf.models.backbones.mit"
+_DINOV2 = "msda_tf.models.backbones.dinov2"
 
 BACKBONES: dict[str, Entry] = {
     "resnet101": Entry(_ATROUS_RESNET, "DeepLabV2's ResNet-101, the paper's"),
@@ -46,6 +47,12 @@ BACKBONES: dict[str, Entry] = {
     "mit-b2": Entry(_MIT, "smaller", norms=False),
     "mit-b1": Entry(_MIT, "smaller", norms=False),
     "mit-b0": Entry(_MIT, "the smallest MiT", norms=False),
+    "dinov2-l-registers": Entry(_DINOV2, "DINOv2's large transformer, with registers", norms=False),
+    "dinov2-l": Entry(_DINOV2, "the same without registers", norms=False),
+    "dinov2-b-registers": Entry(_DINOV2, "half as deep, with registers", norms=False),
+    "dinov2-b": Entry(_DINOV2, "the same without registers", norms=False),
+    "dinov2-s-registers": Entry(_DINOV2, "half as wide, with registers", norms=False),
+    "dinov2-s": Entry(_DINOV2, "the same without registers", norms=False),
 }
 
 

@@ -32,3 +32,6 @@ class Backbone(Protocol):
     def foldable(self) -> list[tuple[keras.layers.Layer, keras.layers.Layer]]:
         """(convolution, BatchNorm after it) wherever the second can be folded into the first for inference; empty if
         the network has another normalisation, whose scale depends on the image."""
+
+    def groups(self) -> list[list[keras.Variable]]:
+        """Its variables from the input to the output, block by block, for `layer_decay`; transformers have it."""

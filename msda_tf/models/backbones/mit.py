@@ -194,6 +194,16 @@ class MiT(keras.Model):
             maps.append(x)
         return maps
 
+    def groups(self) -> list[list[keras.Variable]]:
+        """The variables from the input to the output, block by block, embeddings and norms with their neighbours."""
+        found = []
+        for embedding, blocks, norm in self.stages:
+            groups = [list(block.variables) for block in blocks]
+            groups[0] = [*embedding.variables, *groups[0]]
+            groups[-1] += norm.variables
+            found += groups
+        return found
+
     def foldable(self) -> list:
         """Nothing: layer normalisation depends on the image."""
         return []

@@ -22,7 +22,10 @@ def case(request):
     return functools.partial(backbones.make, name), norm
 
 
-@pytest.mark.parametrize("name", backbones.BACKBONES)
+# Those left out are the code of their smaller sisters, at up to a gigabyte each.
+@pytest.mark.parametrize(
+    "name", [name for name in backbones.BACKBONES if not name.startswith(("dinov2-l", "dinov2-b"))]
+)
 def test_it_builds(name):
     contract.check_build(functools.partial(backbones.make, name), norm="frozen")
 

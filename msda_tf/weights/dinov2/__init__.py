@@ -1,0 +1,1 @@
+"""Weights of DINOv2."""
