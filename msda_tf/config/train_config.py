@@ -153,7 +153,7 @@ class TrainConfig:
     )
     layer_decay: float = knob(
         1.0,
-        "learning rate of a transformer's block against the next one's, the last's against generator_lr: VFM-UDA++ has 0.9",
+        "learning rate of a transformer's block against the next one's; the last has generator_lr; 0.9 in VFM-UDA++",
         minimum=0,
         maximum=1,
         only_for={"backbone": tuple(name for name, entry in BACKBONES.items() if not entry.norms)},
