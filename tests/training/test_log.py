@@ -82,5 +82,5 @@ def test_a_full_disk_names_the_file_and_what_to_do():
     full = pathlib.Path("/dev/full")
     if not full.exists():
         pytest.skip("no /dev/full here")
-    with pytest.raises(MsdaError, match=r"/dev/full cannot be written .*No space left.*; the same command goes on"):
+    with pytest.raises(MsdaError, match=r"/dev/full cannot be written: No space left.*; the same command goes on"):
         log.append(full, 1, {"loss": 1.0})
