@@ -1,18 +1,20 @@
 """Segments image files: label map, colours, overlay and confidence of each, at the image's own size."""
 
 import dataclasses
+import hashlib
 import pathlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
 
+from msda_tf import files, lock
 from msda_tf.errors import UsageError
 from msda_tf.evaluation import pictures
 from msda_tf.image_files.headers import MAX_PIXELS
 from msda_tf.inference.members import Inference
 from msda_tf.inference.stream import stream
-from msda_tf.prediction import images, results, submission, video
+from msda_tf.prediction import images, record, results, submission, video
 from msda_tf.runs import trained
 
 
@@ -60,7 +62,7 @@ def predict(
       output: the folder to write to; what is there of an earlier run is replaced.
       kinds: which of `results.KINDS`.
       for_submission: write labelIds for Cityscapes' benchmark server instead (see `msda_tf.prediction.submission`).
-      resume: leave images alone whose results are there.
+      resume: leave images alone whose results are there, if these were made from the same weights and the same image.
       flip: average over the image and its mirror image.
       merge: one of `msda_tf.inference.merge.RULES`; the runs' own by default.
       select: "last" or "best" checkpoint; each run's own choice by default.
@@ -69,7 +71,8 @@ def predict(
       on_progress: called with (images done, number of images, or 0 if it is not known).
 
     Raises:
-      UsageError: see `trained.load`; or there is no image, or `output` lies in `source`.
+      UsageError: see `trained.load`; or there is no image, `output` lies in `source`, or holds results made from
+        something else, with `resume`.
       MsdaError: a run is damaged, or a video cannot be read.
     """
     source, output = pathlib.Path(source), pathlib.Path(output)
@@ -83,36 +86,121 @@ def predict(
     else:
         names = images.result_names(found)
         paths = {image: {kind: output / kind / name for kind in kinds} for image, name in names.items()}
-    todo = [image for image in found if not (resume and all(path.is_file() for path in paths[image].values()))]
 
     networks = trained.load(directories, merge=merge, select=select, branches=branches, only_merged=True)
     classes = networks.classes
     if for_submission:
         submission.check_classes(classes)
+    size = submission.SIZE if for_submission else None
     inference = dataclasses.replace(networks.inference, flip=flip)
-    segment = segment_function(
-        inference, confidence="confidence" in kinds, size=submission.SIZE if for_submission else None
-    )
-    output.mkdir(parents=True, exist_ok=True)
-    if is_video:
-        done = video.predict(source, output, segment, kinds=kinds, classes=classes, on_progress=on_progress)
-        return Prediction(done, 0, (), tuple(networks.notes()))
-    root = source.parent if source.is_file() else source
+    segment = segment_function(inference, confidence="confidence" in kinds, size=size)
+    made_from = record.describe(networks, flip=flip, size=size)
+    with lock.hold(output, "msda-tf predict"):
+        records = {
+            kind: record.read(*_place(output, kind)) for kind in ([results.LABEL_IDS] if for_submission else kinds)
+        }
+        if is_video:
+            for each in records.values():
+                each.begin(networks, made_from)
+            digest = files.sha256(source)
+            done = video.predict(source, output, segment, kinds=kinds, classes=classes, on_progress=on_progress)
+            for kind, each in records.items():
+                each.add(source.stem if kind == "labels" else f"{source.stem}.mp4", digest)
+            return Prediction(done, 0, (), tuple(networks.notes()))
+        root = source.parent if source.is_file() else source
+        kept = _Kept(root, paths, output, records)
+        there = [image for image in found if resume and all(path.is_file() for path in paths[image].values())]
+        if there:
+            kept.check(made_from)
+        skipped = {image for image in there if kept.still_good(image)}
+        todo = [image for image in found if image not in skipped]
+        for each in records.values():
+            each.begin(networks, made_from)
+        digests = {}
 
-    def write(image, pixels, maps):
-        for kind, path in paths[image].items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            pictures.write_png(path, results.picture(kind, pixels, maps, classes))
+        def read(image):
+            data, pixels = images.read(root / image, max_pixels=max_pixels)
+            digests[image] = hashlib.sha256(data).hexdigest()
+            return tf.constant(pixels)
 
-    failed = stream(
-        todo,
-        read=lambda image: tf.constant(images.read(root / image, max_pixels=max_pixels)[1]),
-        segment=segment,
-        write=write,
-        on_progress=lambda done: on_progress(done, len(todo)),
-    )
+        def write(image, pixels, maps):
+            for kind, path in paths[image].items():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                pictures.write_png(path, results.picture(kind, pixels, maps, classes))
+            for kind, path in paths[image].items():
+                records[kind].add(kept.name(kind, path), digests[image])
+
+        failed = stream(
+            todo, read=read, segment=segment, write=write, on_progress=lambda done: on_progress(done, len(todo))
+        )
     unseen = [f"{problem.path}: {problem.reason}" for problem in problems]
-    return Prediction(len(todo) - len(failed), len(found) - len(todo), (*unseen, *failed), tuple(networks.notes()))
+    notes = (*networks.notes(), *kept.notes(skipped))
+    return Prediction(len(todo) - len(failed), len(skipped), (*unseen, *failed), notes)
+
+
+def _place(output: pathlib.Path, kind: str) -> tuple[pathlib.Path, str]:
+    """(folder, name) of the record of one kind of results."""
+    if kind == results.LABEL_IDS:
+        return record.of_submission(output)
+    return output / kind, record.FILE_NAME
+
+
+class _Kept:
+    """Results that are there already: which of them still stand.
+
+    Args:
+      root: the folder of the images.
+      paths: image -> kind -> its result.
+      output: the folder of results.
+      records: kind -> its record.
+    """
+
+    def __init__(self, root: pathlib.Path, paths: dict, output: pathlib.Path, records: dict[str, record.Record]):
+        self._root, self._paths, self._output, self._records = root, paths, output, records
+
+    def name(self, kind: str, path: pathlib.Path) -> str:
+        """Of a result in its record."""
+        return path.relative_to(self._output if kind == results.LABEL_IDS else self._output / kind).as_posix()
+
+    def check(self, made_from: dict) -> None:
+        """Raises UsageError if they were made from something else."""
+        for each in self._records.values():
+            if each.exists:
+                record.check_same(each, made_from)
+
+    def still_good(self, image: pathlib.PurePath) -> bool:
+        """Whether all results of an image were made of what it holds now; those without any record are believed."""
+        known = set()
+        for kind, path in self._paths[image].items():
+            each, name = self._records[kind], self.name(kind, path)
+            if not each.exists:
+                each.done[name] = None
+            if name not in each.done:
+                return False
+            known.add(each.done[name])
+        known.discard(None)
+        return not known or known == {self._digest(image)}
+
+    def notes(self, skipped: set[pathlib.PurePath]) -> list[str]:
+        """A sentence about results whose origin nobody knows."""
+        unknown = sum(not self._all_known(image) for image in skipped)
+        if not unknown:
+            return []
+        return [
+            f"{unknown} results in {self._output} were there without a record of what they were made from, as earlier "
+            "versions wrote them: leave --resume out to make them again"
+        ]
+
+    def _all_known(self, image: pathlib.PurePath) -> bool:
+        results_of = self._paths[image].items()
+        return all(self._records[kind].done.get(self.name(kind, path)) for kind, path in results_of)
+
+    def _digest(self, image: pathlib.PurePath) -> str | None:
+        path = self._root / image
+        try:
+            return files.sha256(path) if path.is_file() else None
+        except OSError:
+            return None  # whoever reads it will say why
 
 
 def segment_function(inference: Inference, *, confidence: bool = False, size: tuple[int, int] | None = None):

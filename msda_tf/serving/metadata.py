@@ -69,5 +69,7 @@ def miou(networks: Trained) -> dict | None:
 
 
 def _origin(run: runs.Run) -> dict:
+    """When and with what a run was begun, and the checksums of the dataset.json of its data sets."""
     provenance = run.info.get("provenance", {})
-    return {key: provenance.get(key) for key in ("started", "git", "packages")}
+    datasets = {name: described.get("dataset.json") for name, described in run.info.get("datasets", {}).items()}
+    return {**{key: provenance.get(key) for key in ("started", "git", "packages")}, "dataset_sha256": datasets}
