@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from msda_tf import runs
 from msda_tf.errors import MsdaError, summary
 
 from . import gpu
@@ -48,7 +49,7 @@ def kept_in(directory: pathlib.Path) -> Iterator[None]:
     try:
         yield
     finally:
-        if _said and (directory / "run.json").is_file():
+        if _said and runs.exists(directory):
             when = datetime.datetime.now().isoformat(timespec="seconds")
             # What is good to know is not worth an error: the run may be another's, or the disk full.
             with contextlib.suppress(OSError), open(directory / FILE_NAME, "a", encoding="utf-8") as file:
