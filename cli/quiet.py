@@ -15,13 +15,10 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-from msda_tf import runs
 from msda_tf.errors import MsdaError, summary
 
 from . import gpu
 from .terminal import command_line, say
-
-FILE_NAME = "tensorflow.log"
 
 _said = ""
 
@@ -49,10 +46,13 @@ def kept_in(directory: pathlib.Path) -> Iterator[None]:
     try:
         yield
     finally:
-        if _said and runs.exists(directory):
+        from msda_tf.runs.directory import RunDirectory
+
+        run = RunDirectory(pathlib.Path(directory))
+        if _said and (run.info.is_file() or (run.path / "stylize.json").is_file()):
             when = datetime.datetime.now().isoformat(timespec="seconds")
             # What is good to know is not worth an error: the run may be another's, or the disk full.
-            with contextlib.suppress(OSError), open(directory / FILE_NAME, "a", encoding="utf-8") as file:
+            with contextlib.suppress(OSError), open(run.log, "a", encoding="utf-8") as file:
                 file.write(f"{when}  {command_line('msda-tf', *sys.argv[1:])}\n{_said}\n")
 
 

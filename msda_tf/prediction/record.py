@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from msda_tf import __version__, files
 from msda_tf.errors import UsageError
+from msda_tf.runs.directory import RunDirectory
 from msda_tf.runs.trained import Trained
 
 FILE_NAME = "predict.jsonl"
@@ -36,14 +37,13 @@ def describe(networks: Trained, *, flip: bool, size: tuple[int, int] | None) -> 
     weights = []
     for checkpoint, member in zip(networks.checkpoints, networks.inference.members, strict=True):
         folder = pathlib.Path(checkpoint.network)
-        saved = folder / "checkpoints" / f"step-{checkpoint.step:08d}" / "checkpoint.json"
+        run = RunDirectory(folder.parent.parent)
         weights.append(
             {
                 "network": "/".join(folder.resolve().parts[-3:]),
                 "step": checkpoint.step,
-                "run_sha256": files.sha256(folder.parent.parent / "run.json"),
-                # It holds the checksums of the checkpoint's files.
-                "checkpoint_sha256": files.sha256(saved),
+                "run_sha256": files.sha256(run.info),
+                "checkpoint_sha256": checkpoint.sha256,
                 # What may be changed in a run's settings after training.
                 "input": [member.level, member.scale, member.size, member.mean, member.align_corners],
             }

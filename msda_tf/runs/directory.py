@@ -5,6 +5,7 @@ RUN/run.json                    networks, classes, data sets, settings, versions
 RUN/networks/NAME/              what training leaves of a network: see `msda_tf.training.folder`
 RUN/metrics.json                the last evaluation
 RUN/pictures/                   its panels
+RUN/tensorflow.log              what TensorFlow printed when commands loaded it
 RUN/.lock                       while a process writes here: see `msda_tf.lock`
 """
 
@@ -54,9 +55,14 @@ class RunDirectory:
         """The folder of the last evaluation's panels."""
         return self.path / "pictures"
 
+    @property
+    def log(self) -> pathlib.Path:
+        """What TensorFlow printed when commands loaded it."""
+        return self.path / "tensorflow.log"
+
     def others(self) -> list[pathlib.Path]:
         """What is in the folder and is none of these, nor anything that a killed process left."""
-        own = {self.config, self.info, self.networks, self.metrics, self.pictures}
+        own = {self.config, self.info, self.networks, self.metrics, self.pictures, self.log}
         return [
             path
             for path in sorted(self.path.iterdir())
