@@ -75,7 +75,7 @@ def write(directory: pathlib.Path, frames: list, image_format: str, shrink: int)
                 label=label_maps.encode(label),
             )
             file.write(frame(records.to_example(record)))
-    shard = manifests.Shard(file=path.name, examples=len(frames), bytes=path.stat().st_size, sha256="")
+    shard = manifests.Shard(file=path.name, examples=len(frames), bytes=path.stat().st_size, sha256="0" * 64)
     split = manifests.Split(shards=(shard,), labelled=True, class_pixels=(0,) * 19, ignored_pixels=0)
     return Manifest(
         name=directory.name,

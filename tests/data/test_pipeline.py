@@ -49,7 +49,7 @@ def write_shards(directory, split, examples, *, per_shard=3):
         with tf.io.TFRecordWriter(str(path)) as writer:
             for example in part:
                 writer.write(example if isinstance(example, bytes) else records.to_example(example))
-        shards.append(manifests.Shard(file=path.name, examples=len(part), bytes=path.stat().st_size, sha256=""))
+        shards.append(manifests.Shard(file=path.name, examples=len(part), bytes=path.stat().st_size, sha256="0" * 64))
     return tuple(shards)
 
 

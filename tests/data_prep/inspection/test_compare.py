@@ -10,7 +10,7 @@ from msda_tf.data_prep.inspection import compare
 from msda_tf.errors import UsageError
 from msda_tf.labels import CITYSCAPES_CLASSES, ClassList
 
-SHARDS = (Shard("train-00000-of-00001.tfrecord", 1, 1, ""),)
+SHARDS = (Shard("train-00000-of-00001.tfrecord", 1, 1, "0" * 64),)
 
 
 def _set(name, pixels, ignored=0, *, names=("road", "sky", "car", "train"), labelled=True):
