@@ -95,6 +95,24 @@ def pair(
     return frames, rejected
 
 
+def pair_by_stem(
+    images: Iterable[pathlib.Path], label_folder: pathlib.Path, *, root: pathlib.Path
+) -> tuple[list[Frame], list[Rejected], list[str]]:
+    """Joins images and the files of a flat label folder that have the same name but for the ending.
+
+    Returns:
+      The frames, what was rejected (see `pair`) or could not be looked at, and notices of label files left out.
+    """
+    labels, unread = image_files(label_folder, root=root, recursive=False)
+    labels, notices = without_train_ids(labels)
+
+    def stem(path: pathlib.Path) -> str:
+        return path.stem
+
+    frames, rejected = pair(images, labels, root=root, key_of_image=stem, key_of_label=stem)
+    return frames, [*unread, *rejected], notices
+
+
 def _composed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 

@@ -34,15 +34,7 @@ def find(root: pathlib.Path, *, test_frames: int = sim_splits.TEST_FRAMES) -> Ra
     images, unread = listing.image_files(image_folder, root=root, recursive=False)
     if not images and not unread:
         raise UsageError(f"{image_folder} holds no image: GTA5 is expected as {LAYOUT}; get it from {SOURCE}")
-    label_files, unread_labels = listing.image_files(label_folder, root=root, recursive=False)
-    label_files, left_out = listing.without_train_ids(label_files)
-    frames, rejected = listing.pair(
-        images,
-        label_files,
-        root=root,
-        key_of_image=lambda path: path.stem,
-        key_of_label=lambda path: path.stem,
-    )
+    frames, rejected, left_out = listing.pair_by_stem(images, label_folder, root=root)
     names = [path.relative_to(root).as_posix() for path in images]
     parts, splits, notices = sim_splits.first_as_test(frames, names=names, test_frames=test_frames)
     return RawDataset(
@@ -55,7 +47,7 @@ def find(root: pathlib.Path, *, test_frames: int = sim_splits.TEST_FRAMES) -> Ra
         training_split="train",
         evaluation_split="test",
         rules={"test_frames": test_frames},
-        rejected=(*unread, *unread_labels, *rejected),
+        rejected=(*unread, *rejected),
         known_bad=KNOWN_BAD,
         notices=(*left_out, *notices),
     )

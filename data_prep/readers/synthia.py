@@ -56,15 +56,7 @@ def find(root: pathlib.Path, *, lane_marking: str = "ignore", test_frames: int =
     label_folder = next((root / name for name in LABEL_FOLDERS if (root / name).is_dir()), None)
     if label_folder is None:
         raise UsageError(f"{root / 'GT/LABELS'} does not exist: SYNTHIA is expected as {LAYOUT}; get it from {SOURCE}")
-    label_files, unread_labels = listing.image_files(label_folder, root=root, recursive=False)
-    label_files, left_out = listing.without_train_ids(label_files)
-    frames, rejected = listing.pair(
-        images,
-        label_files,
-        root=root,
-        key_of_image=lambda path: path.stem,
-        key_of_label=lambda path: path.stem,
-    )
+    frames, rejected, left_out = listing.pair_by_stem(images, label_folder, root=root)
     found, reader = _label_reader(label_folder, frames, lane_marking)
     notices = [] if found == "original" else [f"{label_folder} holds 8-bit labels, read as {found}"]
     names = [path.relative_to(root).as_posix() for path in images]
@@ -79,7 +71,7 @@ def find(root: pathlib.Path, *, lane_marking: str = "ignore", test_frames: int =
         training_split="train",
         evaluation_split="test",
         rules={"lane_marking": lane_marking, "test_frames": test_frames, "labels": found},
-        rejected=(*unread, *unread_labels, *rejected),
+        rejected=(*unread, *rejected),
         notices=(*left_out, *notices, *more),
     )
 
