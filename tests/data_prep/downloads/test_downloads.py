@@ -189,6 +189,7 @@ def _with_link(kind):
         ),
         *map(_with_link, ("zip", "tar")),
     ],
+    ids=range(10),  # not by the content, which holds the time: processes that share the tests must name them alike
 )
 def test_what_leads_out_is_refused(tmp_path, content):
     (tmp_path / "set.x").write_bytes(content)
