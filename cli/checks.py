@@ -89,12 +89,7 @@ def _packages() -> Check:
             "packages", FAIL, f"not installed as a package ({error})", "pip install -e . in the project's folder"
         )
     versions = {requirement.name: _version(requirement.name) for requirement in needed}
-    wrong = [
-        str(requirement)
-        for requirement in needed
-        if (version := versions[requirement.name]) is None
-        or not requirement.specifier.contains(version, prereleases=True)
-    ]
+    wrong = [str(requirement) for requirement in needed if not _fits(requirement, versions[requirement.name])]
     found = ", ".join(f"{name} {version or 'missing'}" for name, version in versions.items())
     if wrong:
         return Check("packages", FAIL, found, f"pip install {' '.join(map(repr, wrong))}")

@@ -124,11 +124,12 @@ def predict(
             return tf.constant(pixels)
 
         def write(image, pixels, maps):
+            digest = digests.pop(image)
             for kind, path in paths[image].items():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 pictures.write_png(path, results.picture(kind, pixels, maps, classes))
             for kind, path in paths[image].items():
-                records[kind].add(kept.name(kind, path), digests[image])
+                records[kind].add(kept.name(kind, path), digest)
 
         failed = stream(
             todo, read=read, segment=segment, write=write, on_progress=lambda done: on_progress(done, len(todo))

@@ -1,5 +1,6 @@
 """`msda-tf export`: a SavedModel that gives what predict gives, in a process without this project."""
 
+import hashlib
 import io
 import json
 import pathlib
@@ -212,7 +213,11 @@ def test_metadata(run, model):
     assert value["branches"] == {"S1": "gta5", "S2": "synthia", "S-All": "gta5 + synthia"}
     assert value["classes"][13] == {"train_id": 13, "name": "car", "color": [0, 0, 142]}
     assert value["inputs_of_networks"] == [{"mean_rgb": list(run.mean_rgb), "scale": 1.0, "size": None}]
-    assert value["networks"] == [{"network": "joint/networks/joint", "step": 10, "selected_on_target_labels": False}]
+    (network,) = value["networks"]
+    assert (network["network"], network["step"]) == ("joint/networks/joint", 10)
+    assert network["selected_on_target_labels"] is False
+    info = next(run.directory.glob("networks/joint/checkpoints/*10/checkpoint.json"))
+    assert network["checkpoint_sha256"] == hashlib.sha256(info.read_bytes()).hexdigest()
     assert value["miou"] is None
     assert set(value["runs"][0]) == {"name", "sources", "started", "git", "packages"}
 
@@ -236,7 +241,7 @@ def test_options(run, tmp_path):
     scored = trained.load([run.directory], branches=["S-All"])
     matrix = np.eye(19, 20, dtype=np.int64)
     metrics.write(
-        metrics.Metrics("cityscapes", "test", 3, scored.classes.names, {"S-All": matrix}, scored.made_from()),
+        metrics.Metrics("cityscapes", "test", 3, scored.classes.names, {"S-All": matrix}, scored.made_from().to_json()),
         run.directory / "metrics.json",
     )
     options = ["--size", "40x24", "--scale", "0.5", "--branches", "S-All", "--merge", "mean-probability"]

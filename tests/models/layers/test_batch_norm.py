@@ -118,7 +118,7 @@ _TWO_REPLICAS = """
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from msda_tf.models.atrous import FrozenBatchNorm
+from msda_tf.models.layers.frozen_batch_norm import FrozenBatchNorm
 strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
 with strategy.scope():
     norm = FrozenBatchNorm(update_statistics=True)
