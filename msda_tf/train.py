@@ -112,6 +112,10 @@ def train(
 
         workers.together(begin)
         run = workers.together(lambda: _open_run(directory, config, manifests))
+        asked, config = config, runs.as_begun(run, config)
+        for key in (key for key in run.newer_knobs if getattr(asked, key) != getattr(config, key)):
+            value = getattr(config, key)
+            logging.warning("%s was begun before there was %s: it goes on with %s=%s", directory, key, key, value)
         for network in run.networks:
             _train_network(run, config, network, manifests, workers, on_progress, on_weights, on_finished)
         # None may leave while another still talks to it: the chief may be evaluating.

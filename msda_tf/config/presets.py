@@ -19,9 +19,9 @@ PRESETS: dict[str, dict] = {
         "poly_steps": 250000,
     },
     # Fits an 11 GB GPU: the paper's reduced resolution.
-    "reduced": {"scale": 0.5},
+    "reduced": {"scale": 0.5, "held_out": 40},
     # A check of one's own data on a laptop's GPU or a patient CPU.
-    "small": {"backbone": "resnet50", "scale": 0.25, "steps": 10000, "evaluate_every": 500},
+    "small": {"backbone": "resnet50", "scale": 0.25, "steps": 10000, "evaluate_every": 500, "held_out": 40},
     # Learns the miniature scenes from random weights on two CPU cores.
     "tiny": {
         "backbone": "tiny",
@@ -43,5 +43,6 @@ PRESETS: dict[str, dict] = {
         "checkpoint_every": 200,
         "evaluate_every": 200,
         "evaluate_images": 20,
+        "held_out": 20,
     },
 }

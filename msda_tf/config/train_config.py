@@ -55,6 +55,12 @@ class TrainConfig:
     exclude_test: bool = knob(
         False, "keep the target's test images out of its unlabelled training images; the paper keeps them in"
     )
+    held_out: int = knob(
+        0,
+        "images of each source that are never trained on, at most a tenth of it: on them every branch is scored, to "
+        "merge branches of unequal worth and to estimate without the target's labels; the paper trains on all",
+        minimum=0,
+    )
     flip: bool = knob(False, "mirror half of the images; the paper states no augmentation")
     # Network
     layout: str = knob(

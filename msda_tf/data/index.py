@@ -6,6 +6,8 @@ their headers alone tell where every record lies, so that training can start at 
 before it.
 """
 
+import contextlib
+import copy
 import os
 import pathlib
 import struct
@@ -15,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from msda_tf import files
+from msda_tf.data import records
 from msda_tf.data.manifest import Shard
 from msda_tf.data.tfrecord import masked_crc
 from msda_tf.errors import MsdaError
@@ -47,7 +50,7 @@ class RecordIndex:
         counts = [len(offsets) for offsets, _ in scanned]
         empty = np.zeros(0, np.int64)
         self.shards = np.repeat(np.arange(len(shards)), counts)
-        self._first = np.cumsum([0, *counts])
+        self._numbers = np.concatenate([np.zeros(0, np.int64), *map(np.arange, counts)])
         self.offsets = np.concatenate([empty, *(offsets for offsets, _ in scanned)])
         self._lengths = np.concatenate([empty, *(lengths for _, lengths in scanned)])
 
@@ -56,8 +59,30 @@ class RecordIndex:
 
     def name(self, record: int) -> str:
         """How messages name a record: its shard, and its number inside it from 0."""
-        shard = self.shards[record]
-        return f"{self.paths[shard]}: record {record - self._first[shard]}"
+        return f"{self.paths[self.shards[record]]}: record {self._numbers[record]}"
+
+    def only(self, chosen: np.ndarray) -> "RecordIndex":
+        """The records of which `chosen`, bool `[N]`, is true, numbered from 0; messages name them as before."""
+        part = copy.copy(self)
+        for name in ("shards", "offsets", "_lengths", "_numbers"):
+            setattr(part, name, getattr(self, name)[chosen])
+        return part
+
+    def file_names(self) -> list[bytes | None]:
+        """The name of each record's image (`image/filename`), without reading the image; None where it cannot be told.
+
+        Raises:
+          MsdaError: a shard cannot be read.
+        """
+        names: list[bytes | None] = []
+        with contextlib.ExitStack() as opened:
+            try:
+                shards = [opened.enter_context(open(path, "rb", buffering=0)).fileno() for path in self.paths]
+                for shard, offset, length in zip(self.shards, self.offsets, self._lengths, strict=True):
+                    names.append(records.filename(_Payload(shards[shard], int(offset) + _HEADER.size, int(length))))
+            except OSError as error:
+                raise MsdaError(f"{self.paths[0].parent}: shards cannot be read ({error.strerror})") from None
+        return names
 
     def read(self, record: int) -> bytes:
         """The payload of a record; safe to call from several threads.
@@ -77,6 +102,26 @@ class RecordIndex:
         if masked_crc(payload) != data[length:]:
             raise MsdaError(f"{self.name(record)} is damaged (wrong checksum)")
         return payload
+
+
+class _Payload:
+    """Parts of a record's payload, read as they are asked for."""
+
+    _BLOCK = 1024
+
+    def __init__(self, file: int, start: int, length: int):
+        self._file, self._start, self._length = file, start, length
+        self._block, self._at = b"", 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, part: slice) -> bytes:
+        begin, end = part.start, min(part.stop, self._length)
+        if not self._at <= begin <= end <= self._at + len(self._block):
+            size = min(max(end - begin, self._BLOCK), self._length - begin)
+            self._block, self._at = os.pread(self._file, size, self._start + begin), begin
+        return self._block[begin - self._at : end - self._at]
 
 
 def _scan(path: pathlib.Path, shard: Shard) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from msda_tf.data.corrupt import CorruptRecords
+from msda_tf.data.held_out import chosen
 from msda_tf.data.index import RecordIndex
 from msda_tf.data.loading import RecordSource, load
 from msda_tf.data.manifest import Manifest
@@ -30,6 +31,7 @@ def training_batches(
     first_batch: int = 0,
     flip: bool = False,
     exclude_evaluation: bool = False,
+    held_out: int = 0,
     worker: int = 0,
     workers: int = 1,
     corrupt: CorruptRecords | None = None,
@@ -48,6 +50,7 @@ def training_batches(
       first_batch: number of the first batch to give; any number costs the same.
       flip: mirror every second image at random, together with its label.
       exclude_evaluation: leave out images that are also in the evaluation split.
+      held_out: leave out at most so many images: those that `held_out_images` gives.
       worker, workers: of several workers, each gets its own part (`batch_size / workers` images) of every global
         batch; what the global batches are does not depend on the number of workers.
       corrupt: counts corrupt records, each replaced by the next good one; 10 are allowed by default.
@@ -64,6 +67,8 @@ def training_batches(
     if batch_size % workers:
         raise UsageError(f"batch_size {batch_size} must be a multiple of the number of workers, {workers}")
     index = _open(manifest, manifest.training_split, exclude_evaluation=exclude_evaluation)
+    if held_out:
+        index = index.only(~chosen(index.file_names(), held_out))
     if labelled and not manifest.splits[manifest.training_split].labelled:
         raise UsageError(
             f"data set {manifest.name!r} has no labels in its split {manifest.training_split!r}: "
@@ -94,6 +99,7 @@ def evaluation_images(
     split: str,
     *,
     limit: int | None = None,
+    labelled: bool | None = None,
     corrupt: CorruptRecords | None = None,
     parallel: int | None = None,
 ) -> tf.data.Dataset:
@@ -103,25 +109,53 @@ def evaluation_images(
       manifest: a prepared data set.
       split: name of one of its splits.
       limit: at most this many images, evenly spread over the split.
+      labelled: False neither reads nor decodes labels; by default they are given if the split has any.
       corrupt: keeps the error of a corrupt record; by default none is allowed, for a score over other images than
         the split's would be wrong.
       parallel: how many images are decoded at once; the number of CPU cores by default.
 
     Returns:
-      A data set of dictionaries: `image` uint8 `[H, W, 3]` RGB 0-255, `label` uint8 `[H, W]` trainIds (only if the
-      split is labelled), `filename` string `[]`.
+      A data set of dictionaries: `image` uint8 `[H, W, 3]` RGB 0-255, `label` uint8 `[H, W]` trainIds (only if
+      labelled), `filename` string `[]`.
 
     Raises:
       UsageError: there is no such split, or it is empty.
       MsdaError: a shard is missing, truncated or not the manifest's.
     """
     index = _open(manifest, split)
-    labelled = manifest.splits[split].labelled
+    if labelled is None:
+        labelled = manifest.splits[split].labelled
+    return _one_by_one(index, labelled=labelled, limit=limit, corrupt=corrupt, parallel=parallel)
+
+
+def held_out_images(
+    manifest: Manifest, most: int, *, corrupt: CorruptRecords | None = None, parallel: int | None = None
+) -> tf.data.Dataset | None:
+    """The images of the training split that `training_batches(held_out=most)` never gives, with their labels.
+
+    Args:
+      manifest: a prepared data set with labels.
+      most: how many at most.
+      corrupt, parallel: as for `evaluation_images`.
+
+    Returns:
+      As `evaluation_images`; None if there is none.
+
+    Raises:
+      MsdaError: a shard is missing, truncated or not the manifest's.
+    """
+    index = _open(manifest, manifest.training_split)
+    index = index.only(chosen(index.file_names(), most))
+    return _one_by_one(index, labelled=True, limit=None, corrupt=corrupt, parallel=parallel) if len(index) else None
+
+
+def _one_by_one(index: RecordIndex, *, labelled, limit, corrupt, parallel) -> tf.data.Dataset:
+    """Examples at their stored size, in order."""
     count = len(index) if limit is None else min(limit, len(index))
     positions = np.arange(count)
-    chosen = tf.data.Dataset.from_tensor_slices((positions, positions * len(index) // count))
+    spread = tf.data.Dataset.from_tensor_slices((positions, positions * len(index) // count))
     source = RecordSource(index, labelled=labelled, corrupt=corrupt or CorruptRecords(limit=0))
-    examples = load(chosen, source, lambda position, example: example, parallel=parallel)
+    examples = load(spread, source, lambda position, example: example, parallel=parallel)
     return examples.prefetch(_PREFETCHED_BATCHES).with_options(_options())
 
 

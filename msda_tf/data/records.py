@@ -13,7 +13,9 @@ The keys are those that DeepLab, deeplab2 and tf-models-official read, so the sh
 Nothing here loads TensorFlow: the message is described to protobuf directly, so that converting stays light.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
 
@@ -129,3 +131,54 @@ def from_example(serialized: bytes) -> Record:
         width=single("image/width", "int64_list"),
         label=single(label_key, "bytes_list") if label_key in feature else None,
     )
+
+
+class Payload(Protocol):
+    """Bytes of a record that are read as they are asked for; `bytes` are one, too."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice) -> bytes: ...
+
+
+def filename(payload: Payload) -> bytes | None:
+    """The `image/filename` of a serialized example, read past the images, which are all but a few hundred bytes of it.
+
+    Protocol buffers' wire format (protobuf.dev, "Encoding"): an example is field 1, its features; these are field 1,
+    once for each pair of a key (field 1) and a feature (field 2), which holds field 1, a list, which holds field 1.
+
+    Returns:
+      the name, or None if there is none or the payload is damaged.
+    """
+    try:
+        for begin, end in _fields(payload, *next(_fields(payload, 0, len(payload), 1)), 1):
+            key_begin, key_end = next(_fields(payload, begin, end, 1))
+            if payload[key_begin:key_end] == b"image/filename":
+                for number in (2, 1, 1):
+                    begin, end = next(_fields(payload, begin, end, number))
+                return payload[begin:end]
+    except (IndexError, StopIteration):
+        pass
+    return None
+
+
+def _fields(payload: Payload, begin: int, end: int, number: int) -> Iterator[tuple[int, int]]:
+    """(begin, end) of every field of this number in a message, which holds fields with a length alone."""
+    while begin < end:
+        tag, begin = _varint(payload, begin)
+        length, begin = _varint(payload, begin)
+        if tag & 7 != 2 or begin + length > end:
+            raise IndexError
+        if tag >> 3 == number:
+            yield begin, begin + length
+        begin += length
+
+
+def _varint(payload: Payload, begin: int) -> tuple[int, int]:
+    """A number of seven bits a byte, lowest first, and where it ends."""
+    value = 0
+    for index, byte in enumerate(payload[begin : begin + 10]):
+        value |= (byte & 127) << 7 * index
+        if byte < 128:
+            return value, begin + index + 1
+    raise IndexError

@@ -139,7 +139,9 @@ def _row(grid, output, data, target, scale, seed, settings) -> list[Job]:
     sources = [name for name in PAPER_DATASETS if name != target]
 
     def job(kind, columns, *, scored_with=(), **own):
-        values = {**settings, "target": target, "sources": sources, "data": str(data), "scale": scale, "seed": seed}
+        # The paper trains on every image of its sources.
+        values = {"held_out": 0, **settings, "target": target, "sources": sources, "data": str(data)}
+        values |= {"scale": scale, "seed": seed}
         # A setting for the adversary is one for those runs that have any.
         config, _ = configuration.resolve(preset=GRIDS[grid], settings={**values, **own}, refuse_unread=False)
         configuration.validate(config)

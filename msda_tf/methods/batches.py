@@ -7,7 +7,7 @@ import tensorflow as tf
 from msda_tf.config import TrainConfig
 from msda_tf.config.branches import NetworkPlan
 from msda_tf.config.inputs import image_mean, input_size
-from msda_tf.data import pipeline
+from msda_tf.data import held_out, pipeline
 from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.data.manifest import Manifest
 from msda_tf.data.order import PooledSchedule
@@ -72,8 +72,9 @@ class Batches:
     def _schedule(self) -> PooledSchedule | None:
         if not self._network.pooled:
             return None
-        sizes = [manifest.splits[manifest.training_split].examples for manifest in self._sources]
         config = self._config
+        sizes = [manifest.splits[manifest.training_split].examples for manifest in self._sources]
+        sizes = [size - held_out.count(size, config.held_out) for size in sizes]
         return PooledSchedule(sizes, batch_size=config.batch_size, sampling=config.sampling, seed=config.seed)
 
     def _stream(self, manifest: Manifest, *, labelled: bool, first_batch: int, stream: str):
@@ -93,6 +94,7 @@ class Batches:
                 first_batch=first_batch,
                 flip=config.flip,
                 exclude_evaluation=config.exclude_test and not labelled,
+                held_out=config.held_out if labelled else 0,
                 worker=worker,
                 workers=workers,
                 corrupt=self._corrupt,

@@ -1,12 +1,13 @@
 """A run: what was trained, on what, and with what. config.yaml and run.json are written and read here."""
 
+import dataclasses
 import pathlib
 from dataclasses import dataclass
 
 import yaml
 
 from msda_tf import files, state_file
-from msda_tf.config import TrainConfig, from_saved, knobs, read_yaml, to_dict, validate
+from msda_tf.config import FIELDS, TrainConfig, from_saved, knobs, read_yaml, to_dict, validate
 from msda_tf.config.branches import NetworkPlan, plan
 from msda_tf.config.inputs import image_mean
 from msda_tf.data.manifest import Manifest
@@ -50,6 +51,7 @@ class Run:
       classes: of its labels.
       mean_rgb: of the target's images, to be subtracted at test time.
       info: the whole of run.json.
+      newer_knobs: those that the version which began the run did not have, so that nobody chose their values.
     """
 
     directory: pathlib.Path
@@ -57,6 +59,7 @@ class Run:
     classes: ClassList
     mean_rgb: tuple[float, float, float]
     info: dict
+    newer_knobs: tuple[str, ...] = ()
 
     @property
     def paths(self) -> RunDirectory:
@@ -151,7 +154,8 @@ def read(directory: str | pathlib.Path) -> Run:
         raise MsdaError(
             f"{paths.info} is damaged ({error}): bring it back from a copy, or train again with --restart"
         ) from None
-    config = from_saved(read_yaml(paths.config), paths.config)
+    saved = read_yaml(paths.config)
+    config = from_saved(saved, paths.config)
     validate(config)
     _check_unedited(paths, config, info, networks)
     missing = [name for name in (config.target, *config.sources) if name not in noted]
@@ -160,7 +164,8 @@ def read(directory: str | pathlib.Path) -> Run:
             f"{paths.info} is damaged (datasets: {missing[0]} is missing): bring it back from a copy, or train again "
             "with --restart"
         )
-    return Run(paths.path, config, classes, mean, info)
+    newer = set(FIELDS) - {"method" if key == "adapt" else key for key in (*info.get("config", {}), *saved)}
+    return Run(paths.path, config, classes, mean, info, tuple(sorted(newer)))
 
 
 def _classes(info: dict) -> ClassList:
@@ -190,6 +195,15 @@ def _described(networks: dict[str, tuple]) -> str:
     return ", ".join(f"{name} ({' '.join(branches)})" for name, branches in networks.items()) or "none"
 
 
+def as_begun(run: Run, config: TrainConfig) -> TrainConfig:
+    """The configuration with which a run goes on: of knobs that its version did not have, the values that it ran with.
+
+    A preset may set them otherwise for new runs.
+    """
+    kept = {key: getattr(run.config, key) for key in run.newer_knobs}
+    return dataclasses.replace(config, **kept)
+
+
 def check_same(run: Run, config: TrainConfig, manifests: dict[str, Manifest]) -> None:
     """Refuses to continue a run with another configuration or other data.
 
@@ -200,7 +214,7 @@ def check_same(run: Run, config: TrainConfig, manifests: dict[str, Manifest]) ->
         run.directory,
         old=to_dict(run.config),
         new=to_dict(config),
-        free=_FREE,
+        free=(*_FREE, *run.newer_knobs),
         noted=run.info["datasets"],
         manifests=manifests,
     )

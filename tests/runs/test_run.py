@@ -375,3 +375,16 @@ def test_paths_of_a_run():
     paths = RunDirectory(pathlib.Path("r"))
     relative = {os.fspath(p) for p in (paths.config, paths.info, paths.metrics, paths.pictures, paths.network("x").log)}
     assert relative == {"r/config.yaml", "r/run.json", "r/metrics.json", "r/pictures", "r/networks/x/metrics.jsonl"}
+
+
+def test_a_run_goes_on_as_it_was_begun_before_there_was_a_knob(run):
+    """Its preset may have changed since: held_out of tiny is one that runs of earlier versions did not know."""
+    asked = configuration.resolve(preset="tiny", settings=configuration.to_dict(run.config), refuse_unread=False)[0]
+    assert asked.held_out == 20 and runs.as_begun(run, asked) == asked
+    saved = yaml.safe_load(run.paths.config.read_text())
+    del saved["held_out"]
+    run.paths.config.write_text(yaml.safe_dump(saved))
+    change(run, config=saved)
+    older = runs.read(run.directory)
+    runs.check_same(older, asked, {})
+    assert runs.as_begun(older, asked) == older.config and older.config.held_out == 0
