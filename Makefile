@@ -12,12 +12,13 @@ TORCH ?= torch==2.13.0
 # Processes that run the tests of test-all.
 JOBS  ?= 2
 
-.PHONY: demo test test-all lint docs clean help
+.PHONY: demo test test-all fuzz lint docs clean help
 
 help:
 	@echo "make demo       create $(VENV), install, and run the whole job on the embedded miniature data (about 10 minutes)"
 	@echo "make test       create $(VENV), install, lint, and run the tests; those of extras that are missing are skipped"
 	@echo "make test-all   the same with every extra, in $(JOBS) processes; a test that is skipped fails"
+	@echo "make fuzz       hostile files and settings for FUZZ_SECONDS (600); FUZZ_SEED=n runs one case again"
 	@echo "make docs       write docs/configuration.md and build the pages into build/site"
 	@echo "make clean      remove $(VENV) and what the demo and the documentation wrote"
 
@@ -50,6 +51,11 @@ test: lint
 # A file's tests stay in one process, in order.
 test-all: lint $(STAMP_ALL)
 	$(BIN)/python -m pytest -rs --no-skips -n $(JOBS) --dist loadfile
+
+# Prints every seed; FUZZ_FIRST is the first one (the time by default), FUZZ_CASE the only case of tests/fuzz/cases.py.
+export FUZZ_SECONDS ?= 600
+fuzz: $(STAMP)
+	PYTHONPATH=tests $(BIN)/python -m fuzz.run
 
 docs: $(STAMP_DOCS)
 	$(BIN)/python docs/write_settings.py

@@ -3,15 +3,15 @@
 import email.message
 import hashlib
 import http.client
-import json
+import os
 import pathlib
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
 
-from msda_tf import __version__, files
-from msda_tf.errors import MsdaError
+from msda_tf import __version__, files, state_file
+from msda_tf.errors import MsdaError, reason
 
 Progress = Callable[[str, int, int | None], None]
 """Called with a file's name, bytes there, and bytes in all (None if the server does not say)."""
@@ -38,8 +38,9 @@ def fetch(
     """
     known = _known(folder)
     for name, entry in known.items():
-        if entry["url"] == url and (folder / name).is_file() and (folder / name).stat().st_size == entry["bytes"]:
-            return folder / name
+        there = folder / name
+        if entry["url"] == url and there.is_file() and there.stat().st_size == entry["bytes"]:
+            return there
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f".{hashlib.sha256(url.encode()).hexdigest()[:16]}.part"
     mark = part.with_suffix(".json")
@@ -52,6 +53,8 @@ def fetch(
         raise MsdaError(
             f"{url}: no connection ({why}): run the same command again, it goes on where it stopped"
         ) from None
+    except OSError as error:
+        raise MsdaError(f"{folder} cannot hold what {url} sends: {reason(error)}") from None
     if checksum:
         kind, expected = checksum.split(":")
         with open(part, "rb") as file:
@@ -74,10 +77,17 @@ _LIST = "downloads.json"
 
 
 def _known(folder: pathlib.Path) -> dict:
+    """What was fetched: name -> url, bytes and sha256. Of a damaged list, what can be read."""
     try:
-        return json.loads((folder / _LIST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        value = state_file.load(folder / _LIST)
+    except (OSError, state_file.Damaged):
         return {}
+    return {name: entry for name, entry in value.items() if isinstance(entry, dict) and _is_entry(name, entry)}
+
+
+def _is_entry(name: str, entry: dict) -> bool:
+    plain = pathlib.PurePath(name).name == name and "\0" not in name and len(os.fsencode(name)) < 256
+    return plain and isinstance(entry.get("url"), str) and isinstance(entry.get("bytes"), int)
 
 
 def _receive(url: str, part: pathlib.Path, mark: pathlib.Path, progress: Progress) -> tuple[str, str]:
@@ -117,10 +127,13 @@ def _receive(url: str, part: pathlib.Path, mark: pathlib.Path, progress: Progres
 def _begun(part: pathlib.Path, mark: pathlib.Path) -> dict | None:
     """What is there already: bytes, name, and what the server called this version; None if that is of no use."""
     try:
-        begun = json.loads(mark.read_text(encoding="utf-8")) | {"bytes": part.stat().st_size}
-    except (OSError, ValueError):
+        value = state_file.load(mark)
+        validator, name, size = state_file.text(value, "validator"), state_file.text(value, "name"), part.stat().st_size
+    except (OSError, state_file.Damaged):
         return None
-    return begun if begun["validator"] and begun["bytes"] else None
+    if not validator or not size or not validator.isprintable() or name != _plain(name):
+        return None
+    return {"validator": validator, "name": name, "bytes": size}
 
 
 def _validator(headers: email.message.Message) -> str:
@@ -132,5 +145,10 @@ def _validator(headers: email.message.Message) -> str:
 def _name(url: str, headers: email.message.Message) -> str:
     """The file's name, from the server or the address; nothing that leads elsewhere."""
     offered = headers.get_filename() or urllib.parse.unquote(urllib.parse.urlsplit(url).path.rstrip("/"))
-    name = pathlib.PurePosixPath(offered.replace("\\", "/")).name.lstrip(".")
-    return name or "download"
+    return _plain(offered)
+
+
+def _plain(name: str) -> str:
+    """A name without what leads elsewhere, or what no file system takes."""
+    last = pathlib.PurePosixPath(name.replace("\\", "/").replace("\0", "")).name.lstrip(".")
+    return last[-200:] or "download"

@@ -1,15 +1,25 @@
 """Unpacking an archive: whole or not at all, nothing outside its folder, no links, and only where there is room."""
 
+import errno
+import lzma
 import os
 import pathlib
 import shutil
+import struct
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable
 
 from msda_tf import files
-from msda_tf.errors import MsdaError
+from msda_tf.errors import MsdaError, reason
+
+# NotImplementedError: a compression that Python lacks; RuntimeError: a password is asked for; ValueError: a name that
+# is no text, or a number that is none; IndexError: an empty name.
+_DAMAGED = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError, IndexError),
+)
 
 Progress = Callable[[str, int, int], None]
 """Called with the archive's name, files unpacked, and files in all."""
@@ -42,8 +52,13 @@ def unpack(archive: pathlib.Path, folder: pathlib.Path, *, progress: Progress | 
         else:
             return None
         _move(temporary, folder)
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError) as error:
+    except _DAMAGED as error:
         raise MsdaError(f"{archive} is damaged ({error}): delete it and fetch it again") from None
+    except OSError as error:
+        # A place inside the archive that does not exist; what has a name is the disk's.
+        if error.filename is None and error.errno in (None, errno.EINVAL):
+            raise MsdaError(f"{archive} is damaged ({error}): delete it and fetch it again") from None
+        raise MsdaError(f"{archive} cannot be unpacked to {folder}: {reason(error)}") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     files.write_json(mark, print_of_archive | {"files": count})

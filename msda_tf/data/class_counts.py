@@ -8,6 +8,7 @@ name tells which shards it was counted from.
 import contextlib
 import hashlib
 import io
+import math
 import os
 import pathlib
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ from msda_tf.image_files.headers import LARGEST, BadFrame
 from msda_tf.labels import IGNORE
 
 FILE_NAME = "class_counts.npy"
+
+_HEADER = 1 << 12  # bytes: NumPy's is 128
 
 
 def write(directory: pathlib.Path, counts: Sequence[Sequence[int]]) -> CountsFile:
@@ -58,13 +61,7 @@ def read(manifest: Manifest, split: str) -> np.ndarray:
     if not manifest.splits[split].labelled:
         raise MsdaError(f"{manifest.directory}: split {split} has no labels, so that no classes can be counted")
     shards = labelled_shards(manifest)
-    counts = _stored(manifest) if manifest.class_counts else _counted(manifest, shards)
-    expected = (sum(shard.examples for shard in shards), len(manifest.classes) + 1)
-    if counts.shape != expected:
-        raise MsdaError(
-            f"{manifest.directory}: its class counts are of shape {list(counts.shape)}, {list(expected)} is expected:"
-            " prepare the data set again with --force"
-        )
+    counts = _stored(manifest, shards) if manifest.class_counts else _counted(manifest, shards)
     ends = np.cumsum([0, *(shard.examples for shard in shards)])
     rows = {shard.file: slice(ends[i], ends[i + 1]) for i, shard in enumerate(shards)}
     chosen = [counts[rows[shard.file]] for shard in manifest.splits[split].shards]
@@ -80,24 +77,52 @@ def check(manifest: Manifest) -> None:
                 raise MsdaError(f"{manifest.directory / FILE_NAME}: its counts of split {name} are not dataset.json's")
 
 
-def _stored(manifest: Manifest) -> np.ndarray:
+def _stored(manifest: Manifest, shards: list[Shard]) -> np.ndarray:
     path = manifest.directory / manifest.class_counts.file
     again = "copy it again or prepare the data set again with --force"
     try:
-        data = files.read_bytes(path, at_most=2**32)
+        data = _bytes(path, manifest, shards)
     except OSError as error:
         raise MsdaError(f"{path} cannot be read ({error.strerror}): {again}") from None
     if hashlib.sha256(data).hexdigest() != manifest.class_counts.sha256:
         raise MsdaError(f"{path} is damaged (its SHA-256 is not that of dataset.json): {again}")
-    return np.load(io.BytesIO(data))
+    try:
+        return _table(data, manifest, shards)
+    except ValueError as error:
+        raise MsdaError(f"{path} does not fit dataset.json ({error}): {again}") from None
+
+
+def _shape(manifest: Manifest, shards: list[Shard]) -> tuple[int, int]:
+    return sum(shard.examples for shard in shards), len(manifest.classes) + 1
+
+
+def _bytes(path: pathlib.Path, manifest: Manifest, shards: list[Shard]) -> bytes:
+    """A file of counts; OSError if it is longer than what it is to hold."""
+    rows, columns = _shape(manifest, shards)
+    return files.read_bytes(path, at_most=rows * columns * np.dtype(np.uint32).itemsize + _HEADER)
+
+
+def _table(data: bytes, manifest: Manifest, shards: list[Shard]) -> np.ndarray:
+    """What such a file holds; ValueError if that is no table of counts of these shards."""
+    file, expected = io.BytesIO(data), _shape(manifest, shards)
+    version = np.lib.format.read_magic(file)
+    if version != (1, 0):
+        raise ValueError(f"it is a NumPy file of version {version}")
+    shape, fortran, kind = np.lib.format.read_array_header_1_0(file)
+    if (shape, fortran, kind) != (expected, False, np.dtype(np.uint32)):
+        raise ValueError(f"it holds {kind} of shape {list(shape)}, uint32 of {list(expected)} is expected")
+    values = data[file.tell() :]
+    if len(values) != math.prod(expected) * kind.itemsize:
+        raise ValueError("its header says another length")
+    return np.frombuffer(values, kind).reshape(expected)
 
 
 def _counted(manifest: Manifest, shards: list[Shard]) -> np.ndarray:
     """Uint32 `[images, classes + 1]`, from the hidden file or, once, from the labels themselves."""
     print_of_shards = hashlib.sha256("".join(shard.sha256 for shard in shards).encode()).hexdigest()[:16]
     path = manifest.directory / f".{pathlib.Path(FILE_NAME).stem}-{print_of_shards}.npy"
-    with contextlib.suppress(OSError, ValueError, EOFError):  # not there yet, or not readable: it is only a copy
-        return np.load(io.BytesIO(files.read_bytes(path, at_most=2**32)))
+    with contextlib.suppress(OSError, ValueError):  # not there yet, or not readable: it is only a copy
+        return _table(_bytes(path, manifest, shards), manifest, shards)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         counted = pool.map(lambda shard: _count(manifest.directory / shard.file, len(manifest.classes)), shards)
         counts = np.concatenate(list(counted))

@@ -1,7 +1,9 @@
 """Class counts of each image: against counts by NumPy, stored, counted afterwards, and damaged."""
 
 import dataclasses
+import io
 import json
+import pickle
 
 import numpy as np
 import prepared
@@ -9,6 +11,7 @@ import pytest
 import raw_sets
 from PIL import Image
 
+from msda_tf import files
 from msda_tf.data import class_counts, records
 from msda_tf.data import manifest as manifests
 from msda_tf.data.index import RecordIndex
@@ -16,6 +19,13 @@ from msda_tf.data_prep.conversion import convert, shards
 from msda_tf.data_prep.conversion.verify import verify
 from msda_tf.data_prep.readers import cityscapes, folder, gta5
 from msda_tf.errors import MsdaError
+
+
+def npy(array: np.ndarray) -> bytes:
+    """The array as NumPy writes it."""
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
 
 
 @pytest.fixture
@@ -116,8 +126,41 @@ def test_counts_of_other_labels_do_not_pass(games):
     with pytest.raises(MsdaError, match="class_counts.npy: its counts of split .* are not dataset.json's"):
         verify(dataclasses.replace(manifest, class_counts=entry))
     entry = class_counts.write(manifest.directory, rows[1:])
-    with pytest.raises(MsdaError, match=r"of shape \[6, 20\], \[7, 20\] is expected"):
+    with pytest.raises(MsdaError, match=r"of shape \[6, 20\], uint32 of \[7, 20\] is expected"):
         class_counts.read(dataclasses.replace(manifest, class_counts=entry), "train")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x93NUMPY\x01\x00\x02\x00{}",
+        b"\x93NUMPY\x09\x00\x02\x00{}",
+        pickle.dumps([1]),
+        npy(np.zeros((7, 20), np.float32)),
+        npy(np.asarray(np.zeros((7, 20), np.uint32), order="F")),
+        npy(np.zeros((7, 20), np.uint32))[:-4],
+        npy(np.zeros((7, 20), np.uint32)).replace(b"(7, 20)", b"(7000000000000, 20)"),
+        npy(np.zeros((700, 20), np.uint32)),
+    ],
+)
+def test_a_file_of_something_else_is_named_whatever_its_checksum(games, content):
+    manifest, _ = games
+    path = manifest.directory / "class_counts.npy"
+    path.write_bytes(content)
+    entry = manifests.CountsFile(path.name, files.sha256(path))
+    with pytest.raises(MsdaError, match="class_counts.npy (does not fit dataset.json|cannot be read .Longer than)"):
+        class_counts.read(dataclasses.replace(manifest, class_counts=entry), "train")
+
+
+def test_a_hidden_copy_of_something_else_is_made_again(games):
+    manifest, labels = games
+    old = dataclasses.replace(manifest, class_counts=None)
+    class_counts.read(old, "train")
+    (hidden,) = manifest.directory.glob(".class_counts-*.npy")
+    for content in (b"", npy(np.zeros((7, 20), np.int64)), npy(np.zeros((7, 20, 1), np.uint32))):
+        hidden.write_bytes(content)
+        assert class_counts.read(old, "train").tolist() == _expected(old, "train", labels)
 
 
 def test_a_label_that_is_none_is_named(tmp_path):

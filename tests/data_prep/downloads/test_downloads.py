@@ -6,6 +6,7 @@ import tarfile
 import zipfile
 
 import archive_server
+import full_disk
 import pytest
 import raw_sets
 from PIL import Image
@@ -232,6 +233,56 @@ labels: ids
 classes: idd-7
 ignore: [255]
 """
+
+
+@pytest.mark.parametrize("change", ["method", "password", "offset", "name", "no name"])
+def test_headers_of_an_archive_are_not_believed(tmp_path, change):
+    path = tmp_path / "x.zip"
+    data = bytearray(_zip({"d/a.txt": b"a" * 100}))
+    central = data.index(b"PK\1\2")
+    if change == "method":
+        data[central + 10] = data[8] = 99
+    elif change == "password":
+        data[central + 8] |= 1
+        data[6] |= 1
+    elif change == "offset":
+        end = data.index(b"PK\5\6")
+        data[end + 16 : end + 20] = (central + 9_000_000).to_bytes(4, "little")
+    else:
+        data[central + 8 : central + 10] = data[6:8] = b"\0\x08"  # its name is UTF-8
+        data = data.replace(b"d/a.txt", b"d/\xff.txt" if change == "name" else b"\0/a.txt")
+    path.write_bytes(data)
+    with pytest.raises(MsdaError, match="x.zip is damaged .*: delete it and fetch it again"):
+        unpack.unpack(path, tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", '{"set.zip": 3}', '{"../x": {"url": "u", "bytes": 3}}', '{"a": {"url": 1}}', "[" * 5000]
+)
+def test_a_damaged_list_of_files_counts_for_nothing(site, tmp_path, content):
+    url, _ = site
+    (tmp_path / "downloads.json").write_text(content)
+    assert fetch.fetch(url, tmp_path).read_bytes() == CONTENT
+
+
+def test_a_damaged_note_of_what_has_arrived_counts_for_nothing(site, tmp_path):
+    url, server = site
+    for content in ("{}", '{"validator": 3, "name": "x"}', '{"validator": "\\n", "name": "x"}', '{"validator": "v"}'):
+        server.break_after = 300_000
+        with pytest.raises(MsdaError):
+            fetch.fetch(url, tmp_path)
+        (mark,) = tmp_path.glob(".*.json")
+        mark.write_text(content)
+        assert fetch.fetch(url, tmp_path).read_bytes() == CONTENT
+        (tmp_path / "set.zip").unlink()
+    assert set(server.ranges) == {None}
+
+
+def test_a_full_disk_names_the_place(site, tmp_path):
+    url, _ = site
+    with full_disk.files_of_at_most(100_000), pytest.raises(MsdaError, match="cannot hold what http.*File too large"):
+        fetch.fetch(url, tmp_path)
 
 
 def _png(array):
