@@ -59,6 +59,8 @@ setup(
         # Locks on folders, on every system and on network disks.
         "filelock>=4",
         "matplotlib",
+        # The demo's pictures on terminals that can show them; brings nothing that is not here already.
+        "textual-image",
     ],
     extras_require={
         "cuda": ["tensorflow[and-cuda]>=2.20,<2.22"],

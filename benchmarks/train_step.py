@@ -2,6 +2,7 @@
 
     python benchmarks/train_step.py
     python benchmarks/train_step.py --threads 1 --rounds 9
+    python benchmarks/train_step.py --earlier ../msda-tf-before     # and the same step of another checkout
 
 ResNet-101, layout `joint` (branches S1, S2 and S-All at two levels, six discriminators), two sources and a target,
 batch 1, Adam. Every contestant is a process of its own with the same number of threads; all start from the same weights
@@ -29,6 +30,8 @@ import numpy as np
 
 from msda_tf.config.branches import plan
 
+HERE = pathlib.Path(__file__).resolve().parents[1]
+EARLIER = "ours, earlier"
 CLASSES = 19
 FEEDS = (("S1", "S-All"), ("S2", "S-All"))
 CPU = {"ours": ("tensorflow", "float32", False), "PyTorch": ("torch", "float32", False)}
@@ -187,14 +190,16 @@ def contestant(options) -> None:
 class Process:
     """A contestant, seen from outside."""
 
-    def __init__(self, name: str, kind: tuple, arguments: list[str]):
+    def __init__(self, name: str, kind: tuple, arguments: list[str], checkout: pathlib.Path):
         self.name, self.seconds, self.cpu, self.peak = name, [], [], 0
-        command = [sys.executable, str(pathlib.Path(__file__).resolve()), *arguments, "--contestant", json.dumps(kind)]
+        script = checkout / "benchmarks" / pathlib.Path(__file__).name
+        command = [sys.executable, str(script), *arguments, "--contestant", json.dumps(kind)]
         # Messages of its libraries are shown only if it fails.
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True
-        )
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True,
+            env=os.environ | {"PYTHONPATH": str(checkout)},
+        )  # fmt: skip
 
     def step(self) -> dict:
         """Has it take a step."""
@@ -220,12 +225,12 @@ class Process:
         self._errors.close()
 
 
-def compare(kinds: dict, arguments: list[str], *, warm_up: int, rounds: int) -> None:
+def compare(kinds: dict, arguments: list[str], *, earlier: pathlib.Path | None, warm_up: int, rounds: int) -> None:
     """Starts a group's processes one after the other, lets them take turns, and prints their medians."""
     processes, losses = [], {}
     try:
         for name, kind in kinds.items():
-            process = Process(name, kind, arguments)
+            process = Process(name, kind, arguments, earlier if name == EARLIER else HERE)
             try:
                 first = process.step()
                 for _ in range(warm_up):
@@ -286,6 +291,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="steps of each that are measured (default: 5)")
     parser.add_argument("--compiled", action="store_true", help="also XLA and torch.compile, without a GPU")
     parser.add_argument("--channels-last", action="store_true", help="PyTorch's memory format")
+    parser.add_argument(
+        "--earlier",
+        type=lambda path: pathlib.Path(path).resolve(),
+        metavar="CHECKOUT",
+        help="another revision of this project",
+    )
     parser.add_argument("--contestant", help=argparse.SUPPRESS)
     parser.add_argument("--weights", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -298,7 +309,9 @@ def main() -> None:
         arguments = ["--source", sizes["source"], "--target", sizes["target"], "--threads", str(options.threads)]
         arguments += ["--weights", f"{temporary}/weights.npz"] + ["--channels-last"] * options.channels_last
         for kinds in contestants(gpu, options.compiled):
-            compare(kinds, arguments, warm_up=options.warm_up, rounds=options.rounds)
+            if options.earlier:
+                kinds[EARLIER] = kinds[next(iter(kinds))]
+            compare(kinds, arguments, earlier=options.earlier, warm_up=options.warm_up, rounds=options.rounds)
 
 
 if __name__ == "__main__":

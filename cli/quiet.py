@@ -63,7 +63,7 @@ def _captured() -> Iterator[list[str]]:
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":  # asked for, by --debug or by hand
         yield said
         return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     screen = os.dup(2)
     with tempfile.NamedTemporaryFile() as file, _shown_after_a_crash(file.name, screen):

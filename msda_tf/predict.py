@@ -16,6 +16,7 @@ from msda_tf.inference.members import Inference
 from msda_tf.inference.stream import stream
 from msda_tf.prediction import images, record, results, submission, video
 from msda_tf.runs import trained
+from msda_tf.runs.fingerprint import data_sets, fingerprint
 
 
 @dataclass(frozen=True)
@@ -94,14 +95,14 @@ def predict(
     size = submission.SIZE if for_submission else None
     inference = dataclasses.replace(networks.inference, flip=flip)
     segment = segment_function(inference, confidence="confidence" in kinds, size=size)
-    made_from = record.describe(networks, flip=flip, size=size)
+    made_from = fingerprint(networks, flip=flip, size=size)
     with lock.hold(output, "msda-tf predict"):
         records = {
             kind: record.read(*_place(output, kind)) for kind in ([results.LABEL_IDS] if for_submission else kinds)
         }
         if is_video:
             for each in records.values():
-                each.begin(networks, made_from)
+                each.begin(made_from, data_sets(networks))
             digest = files.sha256(source)
             done = video.predict(source, output, segment, kinds=kinds, classes=classes, on_progress=on_progress)
             for kind, each in records.items():
@@ -115,7 +116,7 @@ def predict(
         skipped = {image for image in there if kept.still_good(image)}
         todo = [image for image in found if image not in skipped]
         for each in records.values():
-            each.begin(networks, made_from)
+            each.begin(made_from, data_sets(networks))
         digests = {}
 
         def read(image):

@@ -17,57 +17,11 @@ from dataclasses import dataclass, field
 
 from msda_tf import __version__, files
 from msda_tf.errors import UsageError
-from msda_tf.runs.directory import RunDirectory
-from msda_tf.runs.trained import Trained
 
 FILE_NAME = "predict.jsonl"
 
 _FORMAT = 1
 _LONGEST_LINE = 1 << 20
-
-
-def describe(networks: Trained, *, flip: bool, size: tuple[int, int] | None) -> dict:
-    """JSON-ready: all that decides about the label map of an image.
-
-    Args:
-      networks: that segment.
-      flip: whether the mirror image takes part.
-      size: (height, width) of the maps if not the images' own.
-    """
-    weights = []
-    for checkpoint, member in zip(networks.checkpoints, networks.inference.members, strict=True):
-        folder = pathlib.Path(checkpoint.network)
-        run = RunDirectory(folder.parent.parent)
-        weights.append(
-            {
-                "network": "/".join(folder.resolve().parts[-3:]),
-                "step": checkpoint.step,
-                "run_sha256": files.sha256(run.info),
-                "checkpoint_sha256": checkpoint.sha256,
-                # What may be changed in a run's settings after training.
-                "input": [member.level, member.scale, member.size, member.mean, member.align_corners],
-            }
-        )
-    inference = networks.inference
-    found = {
-        "networks": weights,
-        "merge": inference.rule,
-        "merge_at": inference.merge_at,
-        "merged": inference.merged,
-        "flip": flip,
-        "size": size,
-    }
-    return json.loads(json.dumps(found))  # as it will be read: lists for tuples
-
-
-def data_sets(networks: Trained) -> dict[str, str]:
-    """Name -> SHA-256 of the dataset.json that the networks were trained with."""
-    return {
-        name: described["dataset.json"]
-        for run in networks.runs
-        for name, described in run.info.get("datasets", {}).items()
-        if "dataset.json" in described
-    }
 
 
 @dataclass
@@ -76,7 +30,7 @@ class Record:
 
     Attributes:
       path: of the file.
-      made_from: what `describe` gave; None if there is no record, or none that can be read.
+      made_from: what `msda_tf.runs.fingerprint` gave; None if there is no record, or none that can be read.
       done: result's name -> SHA-256 of what it was made of; None where that is not known.
     """
 
@@ -90,14 +44,14 @@ class Record:
         """Whether there is a file of this name."""
         return self.path.is_file()
 
-    def begin(self, networks: Trained, made_from: dict) -> None:
+    def begin(self, made_from: dict, data_sets: dict[str, str]) -> None:
         """Before the first result: notes what all of them are made from; forgets those of others."""
         if self.made_from is not None and _identity(self.made_from) == _identity(made_from):
             # What a killed process left of a line must not spoil the next one.
             lines = [_line(name, digest) for name, digest in self.done.items()]
         else:
             lines, self.done = [_line(name, None) for name, digest in self.done.items() if digest is None], {}
-        head = {"format": _FORMAT, "made_from": made_from, "data_sets": data_sets(networks), "msda_tf": __version__}
+        head = {"format": _FORMAT, "made_from": made_from, "data_sets": data_sets, "msda_tf": __version__}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with files.replacing(self.path) as temporary:
             temporary.write_text("".join([json.dumps(head) + "\n", *lines]), encoding="utf-8")

@@ -219,7 +219,7 @@ def test_metadata(run, model):
     info = next(run.directory.glob("networks/joint/checkpoints/*10/checkpoint.json"))
     assert network["checkpoint_sha256"] == hashlib.sha256(info.read_bytes()).hexdigest()
     assert value["miou"] is None
-    assert set(value["runs"][0]) == {"name", "sources", "started", "git", "packages"}
+    assert set(value["runs"][0]) == {"name", "sources", "started", "git", "packages", "dataset_sha256"}
 
 
 def test_warm_up_requests_run(model):

@@ -158,7 +158,7 @@ def test_video(trained_run, tmp_path, capsys):
     (tmp_path / "broken.mp4").write_bytes(b"0" * 100)
     assert predict(*options, "--input", tmp_path / "broken.mp4") == 1
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("msda-tf: ")]
-    assert "is a video" in errors[0] and "cannot be read as a video" in errors[1]
+    assert "is a video" in errors[0] and "broken.mp4 is text, no video: expected" in errors[1]
 
 
 def test_a_folder_that_is_not_mounted_is_named(trained_run, folder, tmp_path, capsys):
