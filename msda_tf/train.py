@@ -186,6 +186,8 @@ def _train_network(run, config, network, manifests, workers: Workers, on_progres
                 allow_target_labels=config.init_target_labels,
             )
         )
+        if workers.chief:
+            runs.note_starting_weights(run.directory, network, report.described())
         on_weights(network, report)
     try:
         with workers.together_or_not_at_all():

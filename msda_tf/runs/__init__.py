@@ -1,6 +1,16 @@
 """Run directories: what was trained, on what, with what, and how far it came."""
 
 from msda_tf.runs.provenance import provenance
-from msda_tf.runs.run import Run, as_begun, check_same, create, exists, read, refuse_changes
+from msda_tf.runs.run import Run, as_begun, check_same, create, exists, note_starting_weights, read, refuse_changes
 
-__all__ = ["Run", "as_begun", "check_same", "create", "exists", "provenance", "read", "refuse_changes"]
+__all__ = [
+    "Run",
+    "as_begun",
+    "check_same",
+    "create",
+    "exists",
+    "note_starting_weights",
+    "provenance",
+    "read",
+    "refuse_changes",
+]

@@ -146,6 +146,8 @@ def read(directory: str | pathlib.Path) -> Run:
             state_file.text(entry, "dataset.json"), state_file.whole(entry, "width"), state_file.whole(entry, "height")
         if "provenance" in info:
             state_file.mapping(info, "provenance")
+        if "starting_weights" in info:
+            state_file.mapping(info, "starting_weights")
         if "data" in info:
             state_file.text(info, "data"), state_file.mapping(info, "config")
     except FileNotFoundError:
@@ -166,6 +168,14 @@ def read(directory: str | pathlib.Path) -> Run:
         )
     newer = set(FIELDS) - {"method" if key == "adapt" else key for key in (*info.get("config", {}), *saved)}
     return Run(paths.path, config, classes, mean, info, tuple(sorted(newer)))
+
+
+def note_starting_weights(directory: pathlib.Path, network: NetworkPlan, described: dict) -> None:
+    """Adds to run.json with which weights a network starts: {"starting_weights": {NETWORK: ...}}."""
+    paths = RunDirectory(directory)
+    info = state_file.load(paths.info)
+    info.setdefault("starting_weights", {})[network.name] = described
+    files.write_json(paths.info, info)
 
 
 def _classes(info: dict) -> ClassList:

@@ -2,6 +2,7 @@
 
 import pathlib
 
+from msda_tf import files
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.models.segmenter import MultiSourceSegmenter
 from msda_tf.weights import families, own_run
@@ -35,7 +36,7 @@ def initialize(
     """
     family = families.of(segmenter.backbone)
     path = family.imagenet(segmenter.backbone) if source == "imagenet" else pathlib.Path(source).expanduser()
-    conversion = _read(path, segmenter)
+    conversion, file = _read(path, segmenter)
     if conversion.tuned_on_streets and not allow_target_labels:
         raise UsageError(
             f"{path} was tuned to segment 19 classes, as Cityscapes has: such weights have seen the target's labels; "
@@ -63,6 +64,7 @@ def initialize(
         notes.append(f"{len(misfits)} tensors do not fit: {misfits[0]}")
     report = ImportReport(
         source=str(path),
+        sha256=files.sha256(file),
         kind=conversion.kind,
         matched=tuple(matched),
         missing=tuple(name for name in variables if name not in found),
@@ -76,11 +78,11 @@ def initialize(
     return report
 
 
-def _read(path: pathlib.Path, segmenter: MultiSourceSegmenter) -> Conversion:
-    """Recognises a path's content and translates it."""
+def _read(path: pathlib.Path, segmenter: MultiSourceSegmenter) -> tuple[Conversion, pathlib.Path]:
+    """Recognises a path's content and translates it; also gives the file by which the weights are known."""
     checkpoint = own_run.find(path, segmenter.branches)
     if checkpoint is not None:
-        return own_run.convert(checkpoint)
+        return own_run.convert(checkpoint), own_run.known_by(checkpoint)
     if path.is_dir():
         raise UsageError(f"{path} is a folder, but neither a run nor a checkpoint of this project")
     if not path.is_file():
@@ -96,7 +98,7 @@ def _read(path: pathlib.Path, segmenter: MultiSourceSegmenter) -> Conversion:
         raise MsdaError(
             f"{path} is damaged or no weights: expected a Torch file, a safetensors file, a Keras file, or a run"
         )
-    return conversion
+    return conversion, path
 
 
 def _drop_other_normalization(conversion: Conversion, variables: dict, unused: list[str]) -> list[str]:

@@ -43,6 +43,12 @@ def find(path: pathlib.Path, branches: tuple[str, ...]) -> pathlib.Path | None:
     return None
 
 
+def known_by(prefix: pathlib.Path) -> pathlib.Path:
+    """The file whose checksum names a checkpoint: checkpoint.json, or the index of a bare one."""
+    info = prefix.parent / checkpoint_files.INFO
+    return info if info.is_file() else prefix.with_name(f"{prefix.name}.index")
+
+
 def convert(prefix: pathlib.Path) -> Conversion:
     """Reads a checkpoint of a `MultiSourceSegmenter`; every variable keeps its name.
 

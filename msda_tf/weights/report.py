@@ -33,7 +33,8 @@ class ImportReport:
     """What `msda_tf.weights.initialize` did; `print` gives one line, `rich.print` tables.
 
     Attributes:
-      source: the file.
+      source: the file, or the run.
+      sha256: of the file; of a run's checkpoint, that of its checkpoint.json.
       kind: what it was recognised as.
       matched: every variable that was set.
       missing: variables that keep their random start.
@@ -42,6 +43,7 @@ class ImportReport:
     """
 
     source: str
+    sha256: str
     kind: str
     matched: tuple[Match, ...]
     missing: tuple[str, ...]
@@ -58,6 +60,16 @@ class ImportReport:
         """Matched part of the backbone's variables, 0 to 1."""
         matched, total = self.share("backbone")
         return matched / total
+
+    def described(self) -> dict:
+        """JSON-ready, for run.json: which weights these were, and how much of the network they set."""
+        return {
+            "source": self.source,
+            "sha256": self.sha256,
+            "kind": self.kind,
+            "variables": self._shares(),
+            "notes": list(self.notes),
+        }
 
     def __str__(self) -> str:
         parts = [f"{part} {matched}/{total}" for part, (matched, total) in self._shares().items()]

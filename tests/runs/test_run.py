@@ -21,7 +21,7 @@ from msda_tf.evaluation import metrics
 from msda_tf.runs import beginning, listing, made_from, target
 from msda_tf.runs.directory import RunDirectory
 from msda_tf.runs.made_from import MadeFrom, ScoredData, Weights
-from msda_tf.training import log, progress
+from msda_tf.training import checkpoint_files, log, progress
 
 
 @pytest.fixture
@@ -269,6 +269,19 @@ def settings(data, **more):
     values = {"target": "cityscapes", "data": str(data), "steps": 4, "aspp_rates": [2, 4], "layout": "s-all"}
     values |= {"evaluate_every": 0, "discriminator_width": 4} | more
     return configuration.resolve(preset="tiny", settings=values)[0]
+
+
+def test_starting_weights_are_known_by_their_checksum(whole_run, prepared_data, tmp_path):
+    values = {"target": "cityscapes", "data": str(prepared_data), "steps": 1, "layout": "s-all", "aspp_rates": [2, 4]}
+    values |= {"method": "supervised", "evaluate_every": 0, "init": str(whole_run.directory)}
+    config, _ = configuration.resolve(preset="tiny", settings=values, refuse_unread=False)
+    train.train(config, tmp_path / "next")
+    (noted,) = runs.read(tmp_path / "next").info["starting_weights"].values()
+    folder = checkpoint_files.folder(whole_run.paths.network("s-all").checkpoints, 10)
+    assert noted["sha256"] == hashlib.sha256((folder / "checkpoint.json").read_bytes()).hexdigest()
+    assert noted["source"] == str(whole_run.directory) and noted["kind"] == "checkpoint of this project"
+    done, of = noted["variables"]["backbone"]
+    assert done == of > 0
 
 
 @pytest.mark.parametrize("lost", ["networks", "networks/sources", "networks/sources/*"])

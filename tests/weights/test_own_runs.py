@@ -1,5 +1,7 @@
 """Starting from another run of this project."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -78,6 +80,7 @@ def test_any_folder_of_a_run_will_do(tmp_path):
             variable.assign(tf.zeros(variable.shape))
         report = weights.initialize(other, str(path))
         assert report.kind == "checkpoint of this project"
+        assert report.sha256 == hashlib.sha256((checkpoint / "checkpoint.json").read_bytes()).hexdigest()
         assert (report.missing, report.unused) == ((), ())
         for own, theirs in zip(other.variables, network.variables, strict=True):
             np.testing.assert_array_equal(own, theirs)
