@@ -129,6 +129,8 @@ class _Shown:
         self._console.print()
         heading = f"Run {progress.number} of {progress.count}{left}: {job.name}"
         terminal.line(self._console, heading, style="bold")
+        if progress.outdated:
+            terminal.line(self._console, f"it is scored again: its scores are of {progress.outdated}")
         with contextlib.ExitStack() as scoring, TrainingProgress(self._console) as training:
             show = None
 

@@ -60,7 +60,15 @@ def of_system(error: OSError) -> str:
     return reason(error) if named is None else printable(f"{named}: {reason(error)}")
 
 
-def reason(error: OSError) -> str:
-    """The system's words and what to do, without the file."""
-    words, remedy = error.strerror or str(error) or type(error).__name__, _REMEDIES.get(error.errno)
+def reason(error: Exception) -> str:
+    """The system's words and what to do, without the file.
+
+    TensorFlow has errors of its own, whose text holds the system's words between names of nodes and temporary files.
+    """
+    if isinstance(error, OSError):
+        words, remedy = error.strerror or str(error) or type(error).__name__, _REMEDIES.get(error.errno)
+    else:
+        known = {os.strerror(number): remedy for number, remedy in _REMEDIES.items()}
+        words = next((words for words in known if words in str(error)), summary(error))
+        remedy = known.get(words)
     return printable(f"{words} ({remedy})" if remedy else words)

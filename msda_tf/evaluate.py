@@ -1,5 +1,6 @@
 """Scores runs on the target's labelled images: one pass over a split for all branches and merges."""
 
+import contextlib
 import pathlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from msda_tf import files, lock
 from msda_tf.config.branches import MAX_MERGE
 from msda_tf.data import pipeline
 from msda_tf.data.corrupt import CorruptRecords
@@ -82,10 +84,13 @@ def evaluate(
 
     Raises:
       UsageError: see `trained.load` and `msda_tf.runs.target.find`; or the target has other classes, or no labels.
-      MsdaError: the data or a checkpoint is damaged, or the device's memory is too small.
+      MsdaError: the data or a checkpoint is damaged, the results have no place, another process writes panels, or the
+        device's memory is too small.
     """
     networks = trained.load(directories, merge=None if merge == "all" else merge, select=select)
     run = networks.runs[0]
+    written = pathlib.Path(output) if output else run.paths.metrics
+    files.check_place(written)
     data_set = target.find(networks.runs, data)
     manifest = data_set.manifest
     split = _check(manifest, split, networks)
@@ -112,14 +117,15 @@ def evaluate(
     corrupt = CorruptRecords(limit=0)
     images = pipeline.evaluation_images(manifest, split, limit=limit, corrupt=corrupt)
     try:
-        matrices = scoring.score(
-            label_maps,
-            images,
-            classes=len(networks.classes),
-            corrupt=corrupt,
-            on_scored=on_scored,
-            on_progress=lambda done: on_progress(done, count),
-        )
+        with lock.hold(run.paths.pictures, "msda-tf evaluate") if panels else contextlib.nullcontext():
+            matrices = scoring.score(
+                label_maps,
+                images,
+                classes=len(networks.classes),
+                corrupt=corrupt,
+                on_scored=on_scored,
+                on_progress=lambda done: on_progress(done, count),
+            )
     except tf.errors.ResourceExhaustedError as error:
         raise MsdaError(
             f"out of memory while scoring images of {manifest.width}x{manifest.height} "
@@ -127,7 +133,7 @@ def evaluate(
         ) from None
     made_from = networks.made_from(data_set.described()).to_json()
     result = Metrics(networks.target, split, count, networks.classes.names, matrices, made_from)
-    metrics.write(result, pathlib.Path(output) if output else run.paths.metrics)
+    metrics.write(result, written)
     merges = {name: rule for name, rule in rules.items() if name in matrices}
     return Evaluation(result, networks, merges, tuple(draw.written), (*networks.notes(), *data_set.notes()))
 
@@ -204,8 +210,6 @@ class _Panels:
     def __init__(self, directory: pathlib.Path, networks: Trained, chosen: set[int]):
         self.written: list[pathlib.Path] = []
         self._directory, self._networks, self._chosen, self._number = directory, networks, chosen, 0
-        if chosen:
-            directory.mkdir(exist_ok=True)
 
     def __call__(self, scored: Scored, shown: set[str]) -> None:
         number, self._number = self._number, self._number + 1

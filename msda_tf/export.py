@@ -9,12 +9,13 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from msda_tf import files
-from msda_tf.errors import MsdaError, UsageError
+from msda_tf.errors import MsdaError, UsageError, reason
 from msda_tf.inference.members import Inference
 from msda_tf.runs import trained
 from msda_tf.runs.trained import Trained
 from msda_tf.serving import compress, convert, metadata, warmup
 from msda_tf.serving.model import Served, ServedModel
+from msda_tf.training import tf_path
 
 EXTRA = "assets.extra"
 """The folder of a SavedModel that TensorFlow passes over, save for the warm-up requests."""
@@ -55,12 +56,18 @@ def export(
       the version's folder.
 
     Raises:
-      UsageError: see `trained.load`; or `output` is a file, or the options do not fit the networks or each other.
+      UsageError: see `trained.load`; or `output` is a file or a path that TensorFlow cannot read from; or the options
+        do not fit the networks or each other.
       MsdaError: a run is damaged, or the model cannot be written.
     """
     output, served = pathlib.Path(output), served or Served()
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output} is a file: name a folder with --output")
+    if kind == "savedmodel" and not tf_path.is_literal(output.absolute()):
+        raise UsageError(
+            f"{output.absolute()}: TensorFlow cannot read a model whose path holds [ ] * ? or \\, or is no UTF-8: name "
+            "another folder with --output, or rename that one"
+        )
     networks = trained.load(
         directories, merge=merge, select=select, branches=branches, only_merged=True, precision=precision
     )
@@ -77,8 +84,7 @@ def export(
         write_version(networks, served, temporary, store=store, kind=kind)
         return _publish(temporary, output)
     except (OSError, tf.errors.OpError) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise MsdaError(f"{output}: the model cannot be written ({reason}); no version was added") from None
+        raise MsdaError(f"{output}: the model cannot be written: {reason(error)}; no version was added") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

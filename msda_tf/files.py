@@ -70,6 +70,22 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
             temporary.unlink(missing_ok=True)
 
 
+def check_place(path: str | os.PathLike) -> None:
+    """Refuses, before work begins, a file whose folder is not there or cannot be written to.
+
+    Raises:
+      MsdaError: names the file and what to do.
+    """
+    path = pathlib.Path(path)
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise UsageError(f"{path} cannot be written: there is no folder {folder}; make it, or name another place")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder: name a file")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise MsdaError(f"{path} cannot be written: {folder} is read-only here; change that, or name another place")
+
+
 def _beside(path: pathlib.Path) -> pathlib.Path:
     """A hidden name of this process in the same folder, for every name that the file system takes."""
     name = f".{path.name}.{os.getpid()}.part"

@@ -20,17 +20,17 @@ from msda_tf.errors import MsdaError
 FILE_NAME = ".lock"
 """In a folder while it is written; after a process was killed it stays there and means nothing."""
 
-_HELD = ".lock.held"
 _NO_LOCKS_HERE = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 
 
 @contextlib.contextmanager
-def hold(directory: str | os.PathLike, what: str) -> Iterator[None]:
-    """Holds the lock of a folder that exists, without waiting for it.
+def hold(directory: str | os.PathLike, what: str, *, result: str | None = None) -> Iterator[None]:
+    """Holds the lock of a folder, or of one result in it, without waiting for it.
 
     Args:
       directory: the folder, made if it is not there; a second lock on it is refused to this process, too.
       what: which command holds it, such as "msda-tf prepare": whoever is refused reads it.
+      result: name of a file in the folder that is written, where the folder's other files are nobody's business.
 
     Raises:
       MsdaError: another process holds it, or the folder cannot be written.
@@ -40,11 +40,12 @@ def hold(directory: str | os.PathLike, what: str) -> Iterator[None]:
           ...
     """
     directory = pathlib.Path(directory)
-    path = directory / FILE_NAME
+    path = directory / (FILE_NAME if result is None else f".{result}{FILE_NAME}")
+    held = path.with_name(f"{path.name}.held")
     try:
-        lock = _acquire(path, directory / _HELD)
+        lock = _acquire(path, held)
     except filelock.Timeout:
-        raise MsdaError(_refusal(directory)) from None
+        raise MsdaError(_refusal(directory if result is None else directory / result, path, held)) from None
     except OSError as error:
         raise MsdaError(f"{directory} cannot be written ({error.strerror or error}): choose another folder") from None
     try:
@@ -70,13 +71,12 @@ def _acquire(path: pathlib.Path, held: pathlib.Path) -> filelock.BaseFileLock:
     return lock
 
 
-def _refusal(directory: pathlib.Path) -> str:
+def _refusal(written: pathlib.Path, path: pathlib.Path, held: pathlib.Path) -> str:
     try:
-        with open(directory / FILE_NAME, "rb") as file:
+        with open(path, "rb") as file:
             note = re.match(rb"[\x20-\x7e]+", file.read(200))
         holder = note[0].decode()
     except (OSError, TypeError):
         holder = "another process"
-    message = f"{directory} is being written by {holder}: wait for it to end, or choose another folder"
-    held = directory / _HELD
+    message = f"{written} is being written by {holder}: wait for it to end, or choose another place"
     return f"{message}; if there is no such process, remove {held}" if held.exists() else message

@@ -35,13 +35,19 @@ def miou(iou: float, classes: int = 19) -> float:
     return (iou + 1 / (2 - iou)) / classes
 
 
-def score(job, *, branches=None, step=10, best=False, images=3, merge="max-logit", runs=None) -> None:
-    """Leaves metrics.json: branch -> IoU of road."""
+def score(
+    job, *, branches=None, step=10, best=False, images=3, merge="max-logit", runs=None, checkpoint=None, data=None
+) -> None:
+    """Leaves metrics.json: branch -> IoU of road; with the SHA-256 of the checkpoint and of the data set if given."""
     branches = branches or dict.fromkeys(job.columns, 0.5)
     names = runs or [directory.name for directory in (job.directory, *job.scored_with)]
-    networks = [{"network": f"{n}/networks/x", "step": step, "selected_on_target_labels": best} for n in names]
+    networks = [
+        {"network": f"{n}/networks/x", "step": step, "selected_on_target_labels": best, "checkpoint_sha256": checkpoint}
+        for n in names
+    ]
+    made_from = {"merge": merge, "networks": networks}
+    if data:
+        made_from["data"] = {"name": job.target, "directory": "/x", "dataset_sha256": data, "as_trained": True}
     matrices = {name: matrix(value) for name, value in branches.items()}
-    found = Metrics(
-        job.target, "test", images, CITYSCAPES_CLASSES.names, matrices, {"merge": merge, "networks": networks}
-    )
+    found = Metrics(job.target, "test", images, CITYSCAPES_CLASSES.names, matrices, made_from)
     metrics.write(found, job.metrics_path)

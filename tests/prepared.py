@@ -38,8 +38,12 @@ def write(
     shift: float = 0.0,
     seed: int = 0,
     labelled: bool = True,
+    prefix: str = "",
 ) -> manifests.Manifest:
-    """Writes `data/name`, with `test` images in its split test, which are also part of its split train."""
+    """Writes `data/name`, with `test` images in its split test, which are also part of its split train.
+
+    The images' names begin with `prefix`.
+    """
     directory = data / name
     directory.mkdir(parents=True)
     rng = np.random.default_rng(seed)
@@ -53,7 +57,7 @@ def write(
                 sums += image.mean((0, 1))
                 counts += np.bincount(label.ravel(), minlength=256)
                 record = records.Record(
-                    filename=f"{split}/{number:04d}.png",
+                    filename=f"{split}/{prefix}{number:04d}.png",
                     image=png(image),
                     image_format="png",
                     height=size[0],

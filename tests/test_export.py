@@ -1,12 +1,13 @@
 """Publishing a version: whole or not at all, under the next number."""
 
+import os
 import pathlib
 
 import pytest
 import tensorflow as tf
 
 from msda_tf import export
-from msda_tf.errors import MsdaError
+from msda_tf.errors import MsdaError, UsageError
 from msda_tf.runs import trained
 
 
@@ -37,6 +38,13 @@ def test_versions_count_up(quick, tmp_path):
     assert (tmp_path / "model/42/saved_model.pb").read_text() == "model"
 
 
+@pytest.mark.parametrize("name", ["exp[1]", "a*", "a?", "back\\slash", os.fsdecode(b"stra\xdfe")])
+def test_a_path_that_tensorflow_cannot_read_is_refused_before_work(quick, tmp_path, name):
+    with pytest.raises(UsageError, match="TensorFlow cannot read a model whose path holds"):
+        export.export(["run"], tmp_path / name / "model")
+    assert names(tmp_path) == []
+
+
 def test_another_export_at_the_same_time(quick, tmp_path, monkeypatch):
     rename, raced = pathlib.Path.rename, []
 
@@ -65,6 +73,6 @@ def test_a_failed_export_leaves_no_version(quick, tmp_path, monkeypatch, error):
         raise error
 
     monkeypatch.setattr(export, "write_version", write)
-    with pytest.raises(MsdaError, match="cannot be written .*; no version was added"):
+    with pytest.raises(MsdaError, match="cannot be written: .*; no version was added"):
         export.export(["run"], tmp_path)
     assert names(tmp_path) == []

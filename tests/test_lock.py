@@ -44,6 +44,15 @@ def test_one_at_a_time_and_nothing_stays(tmp_path, locks):
         pass
 
 
+def test_of_one_result(tmp_path, locks):
+    with lock.hold(tmp_path, "msda-tf report", result="a.html"):
+        with lock.hold(tmp_path, "x"), lock.hold(tmp_path, "x", result="b.html"):
+            pass
+        with pytest.raises(MsdaError, match="a.html is being written by msda-tf report"):
+            lock.hold(tmp_path, "x", result="a.html").__enter__()
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_error_inside_lets_go(tmp_path, locks):
     with pytest.raises(KeyError), lock.hold(tmp_path, "msda-tf train"):
         raise KeyError

@@ -10,7 +10,7 @@ import typing
 from collections.abc import Callable
 from dataclasses import field
 
-from msda_tf import yaml_lines
+from msda_tf import files, yaml_lines
 from msda_tf.errors import UsageError
 
 LARGEST = {int: 99_999_999, float: 1e6}
@@ -97,6 +97,23 @@ def resolve(
             if origins[key] == "command line" or (saved and values[key] not in [p.get(key) for p in repeated]):
                 raise UsageError(f"{origins[key]}: {key} has no effect here: {why}; leave it out")
     return config, origins
+
+
+def with_local_paths(config, origins: dict[str, str], keys: tuple[str, ...]):
+    """The configuration with `~` at the beginning of these paths replaced by the home folder it stands for.
+
+    Raises:
+      UsageError: one is empty, or a URL, or names a home that does not exist; names the key.
+    """
+    changes = {}
+    for key in keys:
+        try:
+            path = files.local_path(getattr(config, key))
+        except UsageError as error:
+            raise UsageError(f"{origins[key]}: {key}: {error}") from None
+        if getattr(config, key).startswith("~"):
+            changes[key] = str(path)
+    return dataclasses.replace(config, **changes)
 
 
 def unread(config) -> dict[str, str]:

@@ -256,7 +256,8 @@ def resolve(
     if config.target and not config.sources and config.target in PAPER_DATASETS:
         config = dataclasses.replace(config, sources=tuple(name for name in PAPER_DATASETS if name != config.target))
         origins["sources"] = "the other two"
-    return config, origins
+    paths = ("data",) if config.init in ("imagenet", "none") else ("data", "init")
+    return knobs.with_local_paths(config, origins, paths), origins
 
 
 def from_saved(value: dict, path: str | pathlib.Path) -> TrainConfig:

@@ -16,8 +16,10 @@ from msda_tf import runs
 from msda_tf.config import PAPER_DATASETS, TrainConfig, branches
 from msda_tf.config.branches import MAX_MERGE, NO_ADAPT, S_ALL
 from msda_tf.data import manifest as manifests
+from msda_tf.data.manifest import Manifest
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.evaluation import metrics
+from msda_tf.evaluation.metrics import Metrics
 from msda_tf.experiment import oracle
 from msda_tf.runs import datasets
 from msda_tf.runs.directory import RunDirectory
@@ -78,12 +80,15 @@ class State:
     Attributes:
       steps: that its networks have done, all together.
       of: that they are to do.
-      scored: whether its scores are there, of these very weights.
+      scored: whether its scores are there, of these very weights and this very data set.
+      outdated: what scores that are there are of instead, such as "other weights"; None if there are none, or right
+        ones.
     """
 
     steps: int
     of: int
     scored: bool
+    outdated: str | None = None
 
     @property
     def finished(self) -> bool:
@@ -94,7 +99,7 @@ class State:
         if self.finished:
             return "finished"
         if self.steps >= self.of:
-            return "trained, to be scored"
+            return "trained, to be scored" + (f" again: its scores are of {self.outdated}" if self.outdated else "")
         return f"step {self.steps} of {self.of}" if self.steps else "to do"
 
 
@@ -174,33 +179,35 @@ def state(job: Job) -> State:
     for network in networks:
         steps = checkpoint_files.steps(RunDirectory(job.directory).network(network.name).checkpoints)
         done += min(steps[-1], job.config.steps) if steps else 0
-    return State(done, of, _scored(job))
-
-
-def _scored(job: Job) -> bool:
-    """Whether metrics.json is the score of this job's last weights on the whole test split."""
     try:
         found = metrics.read(job.metrics_path)
         made_from = MadeFrom.from_json(found.made_from)
         manifest = manifests.find(job.config.data, job.target)
     except MsdaError:
-        return False
+        return State(done, of, False)
+    outdated = _outdated(job, found, made_from, manifest)
+    return State(done, of, outdated is None, outdated)
+
+
+def _outdated(job: Job, found: Metrics, made_from: MadeFrom, manifest: Manifest) -> str | None:
+    """What scores are of if not of this job's last weights on the whole test split; None if they are."""
     scored = made_from.networks
     directories = {directory.name: directory for directory in (job.directory, *job.scored_with)}
-    if {each.run for each in scored} != set(directories):
-        return False
     best = job.config.select == "best"
-    if any(each.selected_on_target_labels != best or not _is_there(each, directories) for each in scored):
-        return False
     split = manifest.splits.get(found.split)
-    return (
-        all(best or each.step == job.config.steps for each in scored)
-        and made_from.merge == job.config.merge
-        and (made_from.data is None or made_from.data.dataset_sha256 == datasets.checksum(manifest))
-        and set(job.columns) <= set(found.matrices)
-        and split is not None
-        and found.images == split.examples
-    )
+    if {each.run for each in scored} != set(directories):
+        return "other runs"
+    if any(each.selected_on_target_labels != best or not _is_there(each, directories) for each in scored):
+        return "other weights"
+    if not all(best or each.step == job.config.steps for each in scored):
+        return "another step"
+    if made_from.data is not None and made_from.data.dataset_sha256 != datasets.checksum(manifest):
+        return "another data set"
+    if split is None or found.images != split.examples:
+        return "other images"
+    if made_from.merge != job.config.merge or not set(job.columns) <= set(found.matrices):
+        return "another merge"
+    return None
 
 
 def _is_there(scored: Weights, directories: dict[str, pathlib.Path]) -> bool:

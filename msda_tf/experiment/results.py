@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from msda_tf.config.branches import MAX_MERGE, NO_ADAPT, S_ALL
 from msda_tf.errors import MsdaError
 from msda_tf.evaluation import metrics
+from msda_tf.evaluation.metrics import Metrics
 from msda_tf.evaluation.protocol import Scores
 from msda_tf.experiment import jobs, paper
 from msda_tf.experiment.jobs import Job
@@ -102,11 +103,8 @@ def gather(found: Sequence[Job]) -> list[Row]:
 def _row(target: str, scale: float, group: list[Job]) -> Row:
     columns, images = {}, 0
     for job in group:
-        if not jobs.state(job).finished:
-            continue
-        try:
-            measured = metrics.read(job.metrics_path)
-        except MsdaError:  # removed this moment
+        measured = _measured(job) if jobs.state(job).finished else None
+        if measured is None:
             continue
         images = measured.images
         for branch, column in job.columns.items():
@@ -140,15 +138,28 @@ def to_json(rows: Sequence[Row], found: Sequence[Job], *, grid: str, failures: M
             "miou_present": "mean without classes that are neither in the labels nor predicted (Cityscapes' rule)",
         },
         "rows": [_row_json(row) for row in rows],
-        "runs": [
-            {
-                "name": job.name,
-                "directory": str(job.directory),
-                "state": f"failed: {failures[job.name]}" if job.name in failures else str(jobs.state(job)),
-            }
-            for job in found
-        ],
+        "runs": [_run_json(job, failures.get(job.name)) for job in found],
     }
+
+
+def _run_json(job: Job, failure: str | None) -> dict:
+    """`made_from` says of which weights and data the scores in the rows are (see `msda_tf.runs.made_from`)."""
+    state = jobs.state(job)
+    value = {
+        "name": job.name,
+        "directory": str(job.directory),
+        "state": f"failed: {failure}" if failure else str(state),
+    }
+    if state.finished and (measured := _measured(job)):
+        value["made_from"] = measured.made_from
+    return value
+
+
+def _measured(job: Job) -> Metrics | None:
+    try:
+        return metrics.read(job.metrics_path)
+    except MsdaError:  # removed this moment
+        return None
 
 
 def _row_json(row: Row) -> dict:

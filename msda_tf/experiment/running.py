@@ -23,11 +23,13 @@ class Progress:
       number: of the job, from 1.
       count: of all jobs, finished ones included.
       seconds_left: estimate for this job and all behind it; None before anything was timed.
+      outdated: what the job's scores were of, if they do not count any more; None otherwise.
     """
 
     number: int
     count: int
     seconds_left: float | None
+    outdated: str | None = None
 
 
 def prepare(found: Sequence[Job], data: pathlib.Path) -> None:
@@ -75,7 +77,7 @@ def run(
         if before.finished:
             continue
         began = time.monotonic()
-        progress = Progress(number, len(found), clock.seconds_left(found[number - 1 :]))
+        progress = Progress(number, len(found), clock.seconds_left(found[number - 1 :]), before.outdated)
         try:
             with on_job(job, progress) as (train_arguments, evaluate_arguments):
                 _run(job, train_arguments, evaluate_arguments)

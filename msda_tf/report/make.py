@@ -3,7 +3,7 @@
 import pathlib
 from collections.abc import Callable, Sequence
 
-from msda_tf import evaluate, files, runs
+from msda_tf import evaluate, files, lock, runs
 from msda_tf.evaluate import Evaluation
 from msda_tf.report import curves, page
 from msda_tf.report.gallery import Gallery
@@ -30,22 +30,25 @@ def make(
       data, split, limit, merge, select, on_progress: as in `msda_tf.evaluate.evaluate`.
 
     Raises:
-      UsageError, MsdaError: as in `msda_tf.evaluate.evaluate`; or a log of training is damaged.
+      UsageError, MsdaError: as in `msda_tf.evaluate.evaluate`; or a log of training is damaged, or another process
+        writes the same page.
     """
     output = pathlib.Path(output)
     shots = Gallery(gallery, classes=len(runs.read(directories[0]).classes))
-    evaluation = evaluate.evaluate(
-        directories,
-        data=data,
-        split=split,
-        limit=limit,
-        merge=merge,
-        select=select,
-        output=output.with_suffix(".json"),
-        on_progress=on_progress,
-        on_image=shots.see,
-    )
-    text = page.render(evaluation, curves.read(evaluation.trained), shots)
-    with files.replacing(output) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    # The page and its scores are two files, but of one report.
+    with lock.hold(output.absolute().parent, "msda-tf report", result=output.name):
+        evaluation = evaluate.evaluate(
+            directories,
+            data=data,
+            split=split,
+            limit=limit,
+            merge=merge,
+            select=select,
+            output=output.with_suffix(".json"),
+            on_progress=on_progress,
+            on_image=shots.see,
+        )
+        text = page.render(evaluation, curves.read(evaluation.trained), shots)
+        with files.replacing(output) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     return evaluation

@@ -37,7 +37,8 @@ def revision() -> str | None:
     try:
 
         def git(*arguments):
-            command = ["git", "-C", str(here), *arguments]
+            # A look must not lock the checkout: git killed on the way would leave a file that stops all later commands.
+            command = ["git", "--no-optional-locks", "-C", str(here), *arguments]
             return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
         if pathlib.Path(git("rev-parse", "--show-toplevel")) != here.parents[1]:

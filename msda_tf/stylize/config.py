@@ -115,7 +115,8 @@ FREE += ("corrupt_limit",)
 
 def resolve(*, preset: str = "full", file: str | pathlib.Path | None = None, settings: dict | None = None):
     """Puts a configuration together: see `msda_tf.config.knobs.resolve`; the presets are `PRESETS`."""
-    return knobs.resolve(StylizeConfig, presets=PRESETS, preset=preset, file=file, settings=settings)
+    config, origins = knobs.resolve(StylizeConfig, presets=PRESETS, preset=preset, file=file, settings=settings)
+    return knobs.with_local_paths(config, origins, ("data",)), origins
 
 
 def validate(config: StylizeConfig) -> None:

@@ -15,7 +15,7 @@ import tensorflow as tf
 from absl import logging
 
 from msda_tf import files
-from msda_tf.errors import MsdaError
+from msda_tf.errors import MsdaError, reason
 from msda_tf.training import checkpoint_files, checkpoint_graph, tf_path
 from msda_tf.training.checkpoint_files import INFO
 
@@ -69,10 +69,7 @@ class Checkpoints:
                 else "none was written before"
             )
             cause = error.__cause__ if isinstance(error, MsdaError) else error
-            reason = getattr(cause, "strerror", None) or str(error).splitlines()[0]
-            raise MsdaError(
-                f"{path}: the checkpoint cannot be written ({reason}); {last}; free space, then run again"
-            ) from None
+            raise MsdaError(f"{path}: the checkpoint cannot be written: {reason(cause or error)}; {last}") from None
         checkpoint_files.forget_old_best(self.directory)
         self.remove_old(step, best)
         # Those beyond it are damaged, for training would have gone on from them: they must not count as last ones.

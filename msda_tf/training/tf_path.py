@@ -12,11 +12,16 @@ import tempfile
 from collections.abc import Iterator
 
 
+def is_literal(path: str | os.PathLike) -> bool:
+    """Whether TensorFlow takes a path for what it says."""
+    return re.fullmatch(r"[^*?\[\]\\\udc80-\udcff]*", str(path)) is not None
+
+
 @contextlib.contextmanager
 def literal(folder: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Yields a path of a folder that TensorFlow takes literally: the folder itself, or a link to it for the while."""
     folder = pathlib.Path(folder)
-    if re.fullmatch(r"[^*?\[\]\\\udc80-\udcff]*", str(folder)):
+    if is_literal(folder):
         yield folder
         return
     with tempfile.TemporaryDirectory(prefix="msda-tf-") as place:

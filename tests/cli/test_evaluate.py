@@ -1,6 +1,7 @@
 """`msda-tf evaluate`, from the command line to metrics.json."""
 
 import json
+import os
 
 import command
 import cv2
@@ -10,6 +11,8 @@ import prepared
 import pytest
 import tensorflow as tf
 
+from msda_tf import config as configuration
+from msda_tf import lock, train
 from msda_tf.data import manifest as manifests
 from msda_tf.data import pipeline
 from msda_tf.runs import trained
@@ -113,6 +116,29 @@ def test_one_branch_some_images_fewer_classes(no_adapt_run, tmp_path, capsys):
     assert not (no_adapt_run.directory / "metrics.json").exists()
 
 
+def test_one_process_at_a_time_writes_panels(no_adapt_run, tmp_path, capsys):
+    ask = ["--run", no_adapt_run.directory, "--json", tmp_path / "m.json", "--limit", 1]
+    with lock.hold(no_adapt_run.paths.pictures, "msda-tf evaluate"):
+        assert evaluate(*ask, "--pictures", 1) == 1
+        assert f"{no_adapt_run.paths.pictures} is being written by msda-tf evaluate" in capsys.readouterr().err
+    assert evaluate(*ask, "--pictures", 1) == 0
+    assert [path.name for path in no_adapt_run.paths.pictures.iterdir()] == ["00000-0000.png"]
+
+
+def test_names_of_images_are_bytes(tmp_path, capsys):
+    """Latin-1 and escape codes, from shards through training and scoring."""
+    name = os.fsdecode(b"stra\xdfe\n\x1b[31m ")
+    for seed, each in enumerate(("gta5", "cityscapes")):
+        prepared.write(tmp_path, each, seed=seed, prefix=name)
+    settings = {"target": "cityscapes", "sources": "gta5", "data": str(tmp_path), "steps": 1, "layout": "s-all"}
+    settings |= {"evaluate_every": 0, "aspp_rates": [2], "method": "supervised"}
+    run = train.train(configuration.resolve(preset="tiny", settings=settings)[0], tmp_path / "run")
+    capsys.readouterr()
+    assert evaluate("--run", run.directory, "--pictures", 1) == 0
+    assert [path.name for path in run.paths.pictures.iterdir()] == [f"00000-{name}0000.png"]
+    assert "\x1b" not in capsys.readouterr().out
+
+
 def test_bad_input_ends_in_one_line(trained_run, prepared_data, tmp_path, capsys):
     run = ["--run", trained_run.directory]
     empty = fresh_runs.write(tmp_path / "empty", prepared_data, weights=False)
@@ -129,6 +155,7 @@ def test_bad_input_ends_in_one_line(trained_run, prepared_data, tmp_path, capsys
         ([*run, "--data", tmp_path / "bare", "--split", "test"], "has no labels"),
         ([*run, "--protocol", "road,tram"], "no class 'tram'"),
         ([*run, "--limit", "0"], "--limit"),
+        ([*run, "--json", tmp_path / "none/m.json"], "m.json cannot be written: there is no folder"),
         ([], "--run"),
     ):
         assert evaluate(*arguments) == 2, message

@@ -38,6 +38,16 @@ def test_wrong_types_are_refused_by_name(settings):
         configuration.resolve(settings=settings)
 
 
+@pytest.mark.parametrize("key", ["data", "init"])
+def test_paths_of_settings_mean_what_they_say(key, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    for text in ("gs://bucket/x", "https://host/x.h5", "~nobody-of-that-name/x", ""):
+        with pytest.raises(UsageError, match=f"command line: {key}: "):
+            configuration.resolve(settings={key: text})
+    assert getattr(configuration.resolve(settings={key: "~/x"})[0], key) == "/home/me/x"
+    assert getattr(configuration.resolve(settings={key: "./~x/"})[0], key) == "./~x/"
+
+
 def test_a_setting_of_references_to_references_is_refused_at_once():
     bomb = "[&a [x, x], " + ", ".join(f"&a{n} [{', '.join(['*a' if n == 0 else f'*a{n - 1}'] * 9)}]" for n in range(20))
     for text in (f"{bomb}]", "[" * 3000, "&a [*a]", "\0", "1" * 5000):

@@ -97,19 +97,21 @@ def test_states_from_nothing_to_finished(job):
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "words"),
     [
-        {"step": 9},
-        {"best": True},
-        {"images": 2},
-        {"merge": "mean-probability"},
-        {"runs": ("adapted", "other")},
-        {"branches": {"S1": 0.5, "S2": 0.5, "S-All": 0.5}},
+        ({"step": 9}, "another step"),
+        ({"best": True}, "other weights"),
+        ({"checkpoint": "0" * 64}, "other weights"),
+        ({"data": "0" * 64}, "another data set"),
+        ({"images": 2}, "other images"),
+        ({"merge": "mean-probability"}, "another merge"),
+        ({"runs": ("adapted", "other")}, "other runs"),
+        ({"branches": {"S1": 0.5, "S2": 0.5, "S-All": 0.5}}, "another merge"),
     ],
 )
-def test_scores_of_something_else_do_not_count(job, wrong):
+def test_scores_of_something_else_do_not_count(job, wrong, words):
     finished_jobs.train(job)
     finished_jobs.score(job, **wrong)
-    assert str(jobs.state(job)) == "trained, to be scored"
+    assert str(jobs.state(job)) == f"trained, to be scored again: its scores are of {words}"
     job.metrics_path.write_text("{")
     assert str(jobs.state(job)) == "trained, to be scored"

@@ -6,6 +6,7 @@ import finished_jobs
 import numpy as np
 import pytest
 
+from msda_tf.evaluation import metrics
 from msda_tf.experiment import jobs, results, tables
 
 IOU = {"S1": (0.2, 0.4, 0.3), "S2": (0.5, 0.6, 0.1), "S-All": (0.6, 0.8, 0.4), "Max Merge": (0.7, 0.7, 0.5)}
@@ -61,6 +62,7 @@ def test_mean_spread_difference_and_gain(prepared_data, tmp_path):
     assert gain["std"] == pytest.approx((merged - s_all).std(ddof=1)) and gain["paper"] == pytest.approx(0.0095)
     assert entry["gains"]["Max Merge - No Adapt"]["mean"] == pytest.approx((merged - without).mean())
     assert {run["state"] for run in written["runs"]} == {"finished"}
+    assert [run["made_from"] for run in written["runs"]] == [metrics.read(job.metrics_path).made_from for job in found]
 
     all_, present, gains, classes = map(cells, tables.all_tables([row], seeds=3))
     percent = f"{100 * merged.mean():.2f} ± {100 * merged.std(ddof=1):.2f}"

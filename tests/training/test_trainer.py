@@ -57,7 +57,7 @@ def test_a_finished_run_does_nothing_more(tmp_path):
     assert outcome.headline == "loss 22.0"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number):
     expected = finished(tmp_path / "whole")
     before = signal.getsignal(number)
@@ -255,7 +255,9 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("msda_tf.files.write_json", full)
-    with pytest.raises(MsdaError, match="No space left on device.*last good checkpoint is .*step-00000001.*free space"):
+    with pytest.raises(
+        MsdaError, match="No space left on device.*free some space.*last good checkpoint is .*step-00000001"
+    ):
         checkpoints.save(objects([2.0]), step=2, state={})
     monkeypatch.undo()
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000001"]
