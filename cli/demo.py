@@ -62,7 +62,7 @@ def command(output, target, steps, train_frames, test_frames, full):
     _run("train", "--data", data, "--target", target, "--steps", steps, "--run", run)
     _explain(
         3,
-        f"Score each branch on {target}'s test images",
+        f"Score each branch on the test images of {target}",
         "Max Merge takes the surest branch at every pixel. Large classes (road, sky, building) come first in so short "
         "a training; rare ones stay near 0.",
     )
