@@ -1,6 +1,7 @@
 """The msda-tf command: its sub-commands, and how its errors end."""
 
 import importlib
+import io
 import os
 import sys
 
@@ -71,8 +72,9 @@ def main(arguments: list[str] | None = None) -> None:
     if debug:
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
     for stream in (sys.stdout, sys.stderr):
-        # A terminal of another encoding than UTF-8 shows what it lacks as \u20ac.
-        stream.reconfigure(errors="backslashreplace")
+        # A terminal of another encoding than UTF-8 shows what it lacks as \u20ac; a notebook's stream has no encoding.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         cli.main(args=arguments, prog_name="msda-tf", standalone_mode=False)
     except click.exceptions.Abort:

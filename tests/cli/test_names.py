@@ -1,6 +1,7 @@
 """Names and paths on the command line: they mean what they say, and nothing of them acts on the terminal."""
 
 import ast
+import contextlib
 import io
 import pathlib
 import shlex
@@ -131,3 +132,10 @@ def test_terminals_without_utf8(tmp_path):
         env={"PYTHONIOENCODING": "latin-1", "PATH": "/usr/bin:/bin"},
     )
     assert shell.returncode == 0 and b"\\u6771\\u4eac" in shell.stdout
+
+
+def test_output_may_be_any_stream():
+    """As in a notebook, whose streams have no encoding."""
+    with contextlib.redirect_stdout(io.StringIO()) as shown, contextlib.redirect_stderr(io.StringIO()):
+        assert command.exit_code("--version") == 0
+    assert "msda-tf, version" in shown.getvalue()
