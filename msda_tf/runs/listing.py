@@ -4,7 +4,7 @@ import pathlib
 from dataclasses import dataclass
 
 from msda_tf import runs
-from msda_tf.config.branches import MAX_MERGE, NetworkPlan, adapts
+from msda_tf.config.branches import MAX_MERGE, NetworkPlan
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.evaluation import metrics
 from msda_tf.runs import Run, beginning
@@ -21,7 +21,7 @@ class RunSummary:
       directory: of the run.
       state: "finished", "unfinished" or "damaged".
       damage: what is wrong with a damaged one.
-      target, sources, layout, adapt: of its configuration.
+      target, sources, layout, method: of its configuration.
       steps: of each network, all that it is trained for.
       done: network -> step of its newest checkpoint, from which training goes on.
       miou: fraction 0-1 over all classes; None before the first evaluation.
@@ -34,7 +34,7 @@ class RunSummary:
     target: str = ""
     sources: tuple[str, ...] = ()
     layout: str = ""
-    adapt: bool = True
+    method: str = ""
     steps: int = 0
     done: dict[str, int] | None = None
     miou: float | None = None
@@ -79,7 +79,7 @@ def summary(directory: pathlib.Path) -> RunSummary:
         target=config.target,
         sources=config.sources,
         layout=config.layout,
-        adapt=adapts(config),
+        method=config.method,
         steps=config.steps,
         done=done,
         miou=miou,

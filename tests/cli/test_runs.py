@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 
+import command
 import fresh_runs
 import numpy as np
 import pytest
@@ -47,13 +48,14 @@ def test_progress_and_the_last_score_of_training(folder):
     assert list(found) == ["adapted", "deep/fresh"]
     run = found["adapted"]
     assert (run.state, run.target, run.sources) == ("finished", "cityscapes", ("gta5", "synthia"))
-    assert (run.layout, run.adapt, run.steps) == ("separate", True, 10)
+    assert (run.layout, run.method, run.steps) == ("separate", "adversarial", 10)
     assert run.done == {"sources": 10, "s-all": 10}
     expected = [row["miou/Max Merge"] for row in rows_of(folder / "adapted", "sources") if "miou/Max Merge" in row]
     assert len(expected) > 1 and run.miou == expected[-1]
     assert run.scored == "Max Merge of network sources while training, step 10"
     fresh = found["deep/fresh"]
-    assert (fresh.state, fresh.layout, fresh.adapt, fresh.done) == ("unfinished", "s-all", False, {"s-all": 0})
+    assert (fresh.state, fresh.layout, fresh.done) == ("unfinished", "s-all", {"s-all": 0})
+    assert fresh.method == "supervised"
     assert fresh.miou is None
 
 
@@ -138,7 +140,7 @@ def test_the_table_and_no_tensorflow(folder):
     result = subprocess.run([sys.executable, "-c", script], cwd=folder.parent, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     line = next(line for line in result.stdout.splitlines() if "adapted" in line)
-    for shown in ("cityscapes", "gta5, synthia", "separate", "yes", "sources 10/10", "5.26", "finished"):
+    for shown in ("cityscapes", "gta5, synthia", "separate", "adversarial", "sources 10/10", "5.26", "finished"):
         assert shown in line
 
 
@@ -147,3 +149,19 @@ def test_nothing_there(tmp_path, capsys):
     assert "No runs in" in capsys.readouterr().out
     main_ends(["runs", str(tmp_path / "nowhere")], code=2)
     assert "nowhere is not a folder" in capsys.readouterr().err
+
+
+def test_runs_are_sorted_and_told_as_json(folder, capsys):
+    write_metrics(folder / "adapted")
+    shutil.copytree(folder / "adapted", folder / "better")
+    better = json.loads((folder / "better" / "metrics.json").read_text())
+    better["branches"]["Max Merge"]["confusion"][1][1] = 3
+    (folder / "better" / "metrics.json").write_text(json.dumps(better))
+    orders = {"run": ["adapted", "better", "fresh"], "miou": ["better", "adapted", "fresh"]}
+    for sort, expected in (orders | {"step": orders["run"], "target": orders["miou"]}).items():
+        assert command.exit_code("runs", folder, "--sort", sort, "--json") == 0
+        found = json.loads(capsys.readouterr().out)
+        assert [run["directory"].split("/")[-1] for run in found] == expected, sort
+    scores = {run["directory"].split("/")[-1]: run["miou"] for run in found}
+    assert scores == {"better": pytest.approx(2 / 19), "adapted": pytest.approx(1 / 19), "fresh": None}
+    assert found[-1]["state"] == "unfinished" and found[-1]["method"] == "supervised"
