@@ -70,8 +70,13 @@ def command(directories, protocol, subset_rule, **others):
 def show(evaluation, console: Console, *, names=None, rule="mean-of-ious") -> None:
     """Prints the tables of an `msda_tf.evaluate.Evaluation`."""
     from msda_tf import evaluate
-    from msda_tf.evaluation import tables
+    from msda_tf.evaluation import cross_source_table, tables
 
     for grid in evaluate.grids(evaluation, names=names, rule=rule):
         tables.show(grid, console)
+        console.print()
+    networks = evaluation.trained
+    if networks.cells:
+        shown = {name: each for name, each in networks.inference.calibrations.items() if name in networks.cells}
+        cross_source_table.show(networks.cells, shown, console)
         console.print()

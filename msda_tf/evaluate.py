@@ -35,6 +35,16 @@ ALL_RULES: dict[str, tuple[str, str]] = {
 }
 """Name -> (rule, merge_at) of every way to merge: the first is the paper's."""
 
+CALIBRATED_RULES: dict[str, tuple[str, str]] = {
+    "Calibrated Probability": ("calibrated-probability", "image"),
+    "Weighted Probability": ("weighted-probability", "image"),
+    "Class-Weighted Probability": ("class-weighted-probability", "image"),
+}
+"""Those that go by held-out images of the sources."""
+
+EQUATION_6 = "Max Logit"
+"""The name of the paper's merge beside a Max Merge of another rule."""
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -53,6 +63,11 @@ class Evaluation:
     rules: dict[str, tuple[str, str]]
     pictures: tuple[pathlib.Path, ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> list[str]:
+        """Of the tables: every branch, Max Merge and, where that is another rule, the paper's."""
+        return [name for name in self.metrics.matrices if name not in self.rules or name in (MAX_MERGE, EQUATION_6)]
 
 
 def evaluate(
@@ -76,6 +91,7 @@ def evaluate(
       split: of the target; the one that the data set is evaluated on by default.
       limit: at most this many images, evenly spread over the split.
       merge: one of `RULES`, or "all" for every rule, on the image and on the networks' maps; the runs' own by default.
+        Beside another rule than the paper's, the paper's is scored, too.
       select: "last" or "best" checkpoint; each run's own choice by default.
       panels: number of images, evenly spread over those scored, of which a panel is written to `pictures/`.
       output: where `metrics.json` is written instead.
@@ -87,7 +103,8 @@ def evaluate(
       MsdaError: the data or a checkpoint is damaged, the results have no place, another process writes panels, or the
         device's memory is too small.
     """
-    networks = trained.load(directories, merge=None if merge == "all" else merge, select=select)
+    every = merge == "all"
+    networks = trained.load(directories, merge="max-logit" if every else merge, select=select, calibrated=every)
     run = networks.runs[0]
     written = pathlib.Path(output) if output else run.paths.metrics
     files.check_place(written)
@@ -95,9 +112,12 @@ def evaluate(
     manifest = data_set.manifest
     split = _check(manifest, split, networks)
     inference = networks.inference
-    rules = {MAX_MERGE: (inference.rule, inference.merge_at)}
-    if merge == "all":
-        rules = ALL_RULES
+    if every:
+        rules = ALL_RULES | (CALIBRATED_RULES if set(inference.merged) <= set(inference.calibrations) else {})
+    else:
+        rules = {MAX_MERGE: (inference.rule, inference.merge_at)}
+        if inference.rule != "max-logit":
+            rules[EQUATION_6] = ("max-logit", "image")
     count = manifest.splits[split].examples if limit is None else min(limit, manifest.splits[split].examples)
     panels = min(panels, count)
     draw = _Panels(run.paths.pictures, networks, {index * count // panels for index in range(panels)})
@@ -151,14 +171,14 @@ def grids(
     found, networks = evaluation.metrics, evaluation.trained
     classes = networks.classes
     where = f"{found.target}, {found.split}, {found.images} images"
-    columns = {n: m for n, m in found.matrices.items() if n not in evaluation.rules or n == MAX_MERGE}
+    columns = {name: found.matrices[name] for name in evaluation.columns}
     means = tables.mean_iou_table(columns, classes, title=f"Mean IoU on {where}", names=names, rule=rule)
     notes = (*means.notes, *legend(evaluation), *evaluation.notes)
     result = [
         tables.Grid(means.title, means.columns, means.rows, notes),
         tables.class_iou_table(columns, classes, title=f"IoU of each class on {where}"),
     ]
-    if len(evaluation.rules) > 1:
+    if set(evaluation.rules) - {MAX_MERGE, EQUATION_6}:
         result.append(_merge_table(evaluation, f"Merge rules: {means.rows[0][0]}, on {where}", names, rule))
     return result
 
@@ -169,7 +189,8 @@ def _merge_table(evaluation: Evaluation, title: str, names, rule) -> tables.Grid
         key: 100 * protocol.score(evaluation.metrics.matrices[name], evaluation.trained.classes, names, rule).miou_all
         for name, key in evaluation.rules.items()
     }
-    rows = tuple((each, (scores[each, "image"], scores[each, "map"])) for each in RULES)
+    known = [each for each in RULES if (each, "image") in scores]
+    rows = tuple((each, (scores[each, "image"], scores.get((each, "map")))) for each in known)
     notes = ("map: merged on the networks' small maps, then up-sampled; max-logit on the image is the paper's",)
     return tables.Grid(title, ("image", "map"), rows, notes)
 
@@ -182,6 +203,8 @@ def legend(evaluation: Evaluation) -> list[str]:
         rule, merge_at = evaluation.rules[MAX_MERGE]
         where = "for each pixel of the image" if merge_at == "image" else "on the networks' maps, then up-sampled"
         lines.append(f"{MAX_MERGE}: {rule} of {', '.join(networks.inference.merged)}, {where}")
+    if EQUATION_6 in evaluation.rules:
+        lines.append(f"{EQUATION_6}: the paper's merge (eq. 6) of the same branches")
     return lines
 
 

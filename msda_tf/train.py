@@ -18,7 +18,8 @@ from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.data.manifest import Manifest
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.methods.task import SegmentationTask
-from msda_tf.runs import Run, beginning
+from msda_tf.runs import Run, beginning, cross_source
+from msda_tf.training import checkpoint_files
 from msda_tf.training.trainer import Outcome, Schedule, Trainer
 from msda_tf.training.workers import Workers, connect
 from msda_tf.weights import ImportReport
@@ -197,4 +198,14 @@ def _train_network(run, config, network, manifests, workers: Workers, on_progres
             f"{network.name}: out of memory ({error.message.splitlines()[0][:120]}); try --set scale=0.5 (about a "
             "quarter), --set precision=mixed_bfloat16 (about half), --set recompute=true, or a smaller batch_size"
         ) from None
+    if workers.chief and config.held_out:
+        _score_held_out(run, network, task, config)
     on_finished(network, outcome)
+
+
+def _score_held_out(run: Run, network: NetworkPlan, task: SegmentationTask, config: TrainConfig) -> None:
+    """Writes the trained network's part of the cross-source table, if it is not there yet."""
+    folder = run.folder(network).checkpoints
+    last = checkpoint_files.folder(folder, config.steps)
+    if cross_source.read(run, network, checkpoint_files.checksum(last)) is None:
+        cross_source.write(run, network, config.steps, task.held_out.cells())

@@ -50,6 +50,11 @@ def adapts(config: TrainConfig) -> bool:
     return METHODS[config.method].adapts
 
 
+def trained_on(config: TrainConfig, branch: str) -> tuple[str, ...]:
+    """The sources whose labels a branch learns from: S2 from the second, S-All from all."""
+    return config.sources if branch == S_ALL else (config.sources[int(branch.removeprefix("S")) - 1],)
+
+
 def shown_name(config: TrainConfig, branch: str) -> str:
     """What tables call a run's branch: its own name, or that of the paper's column if the run does not adapt."""
     if adapts(config):

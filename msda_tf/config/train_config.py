@@ -22,6 +22,8 @@ PAPER_DATASETS = ("gta5", "synthia", "cityscapes")
 
 _WITH_DISCRIMINATORS = {"method": tuple(name for name, entry in METHODS.items() if entry.discriminators)}
 
+_BY_HELD_OUT = ("calibrated-probability", "weighted-probability", "class-weighted-probability")
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -183,8 +185,15 @@ class TrainConfig:
     # Test
     merge: str = knob(
         "max-logit",
-        "Max Merge (eq. 6) on raw logits, or on probabilities",
-        ("max-logit", "max-probability", "mean-probability"),
+        "Max Merge (eq. 6) on raw logits, or on probabilities; the last three go by held_out images of other sources",
+        (
+            "max-logit",
+            "max-probability",
+            "mean-probability",
+            "calibrated-probability",
+            "weighted-probability",
+            "class-weighted-probability",
+        ),
     )
     merge_at: str = knob(
         "image", "merge for each pixel after up-sampling (the paper's figure 2), or on the small maps", ("image", "map")
@@ -278,7 +287,8 @@ def validate(config: TrainConfig) -> None:
     """Checks what concerns several knobs at once.
 
     Raises:
-      UsageError: no target or sources, a target among its sources, a source named twice.
+      UsageError: no target or sources, a target among its sources, a source named twice, a merge that goes by
+        held-out images without any.
     """
     if not config.target:
         raise UsageError("no target: name the data set to adapt to with --target")
@@ -291,6 +301,8 @@ def validate(config: TrainConfig) -> None:
         )
     if len(set(config.sources)) != len(config.sources):
         raise UsageError(f"a source is named twice in --sources {','.join(config.sources)}")
+    if not config.held_out and config.merge in _BY_HELD_OUT:
+        raise UsageError(f"merge={config.merge} goes by held-out images of the sources: set held_out, such as 20")
     if config.batch_size % config.accumulate:
         raise UsageError(
             f"batch_size {config.batch_size} cannot be split into accumulate = {config.accumulate} equal parts"

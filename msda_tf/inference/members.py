@@ -1,12 +1,13 @@
 """From raw images to label maps: what evaluation, prediction and the exported model all run."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from msda_tf.config.branches import MAX_MERGE
+from msda_tf.evaluation.cross_source import Calibration
 from msda_tf.inference import merge
 from msda_tf.models.layers.resize import upsample
 from msda_tf.models.preprocess import centred, resized
@@ -70,6 +71,7 @@ class Inference:
       rule: how branches are merged (`msda_tf.inference.merge.RULES`).
       merge_at: "image": for each pixel of the image; "map": on the networks' small maps, which are then up-sampled.
       merged: names of the branches that take part in the merge; all if none is given.
+      calibrations: by branch; those of `merged` are needed for a rule of `msda_tf.inference.merge.CALIBRATED`.
       flip: average the logits of the image and of its mirror image (test-time augmentation), for twice the time.
     """
 
@@ -77,6 +79,7 @@ class Inference:
     rule: str = "max-logit"
     merge_at: str = "image"
     merged: Sequence[str] = ()
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     flip: bool = False
 
     def __post_init__(self):
@@ -104,7 +107,8 @@ class Inference:
         if self.merge_at == "map":
             return merge.top_class(_upsample(self._merged_map(maps, self.rule), size))[1]
         # A generator: eagerly, only one branch's large map exists at a time.
-        return merge.merge_labels((_upsample(maps[name], size) for name in self.merged), self.rule)[1]
+        large = (_upsample(maps[name], size) for name in self.merged)
+        return merge.merge_labels(large, self.rule, self._shares(self.rule))[1]
 
     def segment_with_confidence(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The same label map, and how sure it is.
@@ -120,7 +124,8 @@ class Inference:
         if self.merge_at == "map":
             scores = _upsample(self._merged_map(maps, self.rule), size)
         else:
-            scores = merge.merge_scores((_upsample(maps[name], size) for name in self.merged), self.rule)
+            large = (_upsample(maps[name], size) for name in self.merged)
+            scores = merge.merge_scores(large, self.rule, self._shares(self.rule))
         top, labels = merge.top_class(scores)
         if self.rule == "max-logit":
             confidence = tf.exp(top - tf.reduce_logsumexp(scores, axis=-1))
@@ -152,8 +157,13 @@ class Inference:
             if merge_at == "map":
                 _, labels[shown] = merge.top_class(_upsample(self._merged_map(maps, rule), size))
             else:
-                _, labels[shown] = merge.merge_labels([large[name] for name in self.merged], rule)
+                chosen = [large[name] for name in self.merged]
+                _, labels[shown] = merge.merge_labels(chosen, rule, self._shares(rule))
         return labels
+
+    def logits(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Raw logits of every branch at the size of the images: float32 `[B, H, W, C]` of uint8 RGB `[B, H, W, 3]`."""
+        return {name: _upsample(value, tf.shape(images)[1:3]) for name, value in self._maps(images).items()}
 
     def _maps(self, images) -> dict[str, SmallMap]:
         """Each branch's logits as the network gives them."""
@@ -171,7 +181,10 @@ class Inference:
         # Networks that see images of different sizes have maps of different sizes: they meet at the first one's.
         size = tf.shape(first.maps)[1:3]
         others = [_upsample(maps[name], size) for name in self.merged[1:]]
-        return SmallMap(merge.merge_scores([first.maps, *others], rule), first.align_corners)
+        return SmallMap(merge.merge_scores([first.maps, *others], rule, self._shares(rule)), first.align_corners)
+
+    def _shares(self, rule):
+        return merge.shares_of(rule, self.calibrations, self.merged)
 
 
 def _upsample(small: SmallMap, size) -> tf.Tensor:

@@ -2,18 +2,76 @@
 
 The paper's rule takes, at each pixel, the class of the highest raw logit of all branches:
 `argmax_c max_s logits_s[c]`. Branches of separately trained networks need not share a scale, hence the two rules on
-probabilities.
+probabilities. And a branch that is sure of itself may be wrong, hence those that go by how the branches did on images
+of sources that they have not seen (`msda_tf.evaluation.cross_source`): temperatures make probabilities comparable,
+weights give more say to the better branches, over all classes or class by class.
 
 A score map of 2048x1024 pixels and 19 classes takes 160 MB. So branches are taken one at a time from an iterable,
 which may produce them lazily, and the maximum rules carry only a score and a class per pixel from one to the next.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import tensorflow as tf
 
-RULES = ("max-logit", "max-probability", "mean-probability")
-"""The paper's rule, the same on softmax probabilities, and the mean of the branches' probabilities."""
+from msda_tf.errors import UsageError
+from msda_tf.evaluation.cross_source import Calibration
+
+CALIBRATED = ("calibrated-probability", "weighted-probability", "class-weighted-probability")
+"""The rules that need every branch's `Calibration`."""
+
+RULES = ("max-logit", "max-probability", "mean-probability", *CALIBRATED)
+"""The paper's rule, the same on softmax probabilities, and the mean of the branches' probabilities: as they are, after
+calibration, weighted by branch, and weighted by branch and class."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """A branch's part in a mean of probabilities.
+
+    Attributes:
+      temperature: by which its logits are divided.
+      weights: of its probability of each class, float64 `[C]`; those of all branches add up to 1.
+    """
+
+    temperature: float
+    weights: np.ndarray
+
+
+def shares(rule: str, calibrations: Sequence[Calibration]) -> list[Share]:
+    """Each branch's part under a rule of `CALIBRATED`.
+
+    Args:
+      rule: of the merge.
+      calibrations: of the branches to merge, in order.
+    """
+    if rule == "calibrated-probability":
+        weights = np.array([np.ones_like(each.class_weights) for each in calibrations])
+    elif rule == "weighted-probability":
+        weights = np.array([each.weight * np.ones_like(each.class_weights) for each in calibrations])
+    else:
+        weights = np.array([each.class_weights for each in calibrations])
+    weights /= weights.sum(axis=0)
+    return [Share(each.temperature, own) for each, own in zip(calibrations, weights, strict=True)]
+
+
+def shares_of(rule: str, calibrations: Mapping[str, Calibration], merged: Sequence[str]) -> list[Share] | None:
+    """`shares` of the branches `merged`; None under a rule that needs none.
+
+    Raises:
+      UsageError: a branch has no calibration.
+    """
+    if rule not in CALIBRATED:
+        return None
+    missing = [name for name in merged if name not in calibrations]
+    if missing:
+        raise UsageError(
+            f"merge {rule} goes by held-out images of the sources, and {missing[0]} was scored on none: train with "
+            "held_out above 0, or use --merge mean-probability"
+        )
+    return shares(rule, [calibrations[name] for name in merged])
 
 
 def top_class(scores: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -42,18 +100,21 @@ def keep_higher(first: tuple[tf.Tensor, tf.Tensor], second: tuple[tf.Tensor, tf.
     return tf.maximum(first_scores, second_scores), labels
 
 
-def merge_labels(branches: Iterable[tf.Tensor], rule: str = "max-logit") -> tuple[tf.Tensor, tf.Tensor]:
+def merge_labels(
+    branches: Iterable[tf.Tensor], rule: str = "max-logit", parts: Sequence[Share] | None = None
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Merges branches per pixel; of equal scores the lowest class wins.
 
     Args:
       branches: at least one map of raw logits, float `[B, H, W, C]`, all of one shape.
       rule: one of `RULES`.
+      parts: the branches' shares, in order, for a rule of `CALIBRATED`.
 
     Returns:
       The winning score (a logit, a probability, or a mean probability) `[B, H, W]`, and trainIds uint8 `[B, H, W]`.
     """
-    if _check(rule) == "mean-probability":
-        return top_class(merge_scores(branches, rule))
+    if _check(rule) not in ("max-logit", "max-probability"):
+        return top_class(merge_scores(branches, rule, parts))
     best = None
     for logits in branches:
         scores = logits if rule == "max-logit" else tf.nn.softmax(logits)
@@ -63,17 +124,21 @@ def merge_labels(branches: Iterable[tf.Tensor], rule: str = "max-logit") -> tupl
     return best
 
 
-def merge_scores(branches: Iterable[tf.Tensor], rule: str = "max-logit") -> tf.Tensor:
+def merge_scores(
+    branches: Iterable[tf.Tensor], rule: str = "max-logit", parts: Sequence[Share] | None = None
+) -> tf.Tensor:
     """The merged score of every class: for merging before up-sampling, where the maps are small.
 
     Args:
       branches: at least one map of raw logits, float `[B, H, W, C]`, all of one shape.
       rule: one of `RULES`.
+      parts: the branches' shares, in order, for a rule of `CALIBRATED`.
 
     Returns:
       `[B, H, W, C]`: the maximum of the logits or of the probabilities over the branches, or the mean probability.
     """
-    _check(rule)
+    if _check(rule) in CALIBRATED:
+        return _weighted(branches, parts)
     merged, count = None, 0
     for logits in branches:
         scores = logits if rule == "max-logit" else tf.nn.softmax(logits)
@@ -83,6 +148,18 @@ def merge_scores(branches: Iterable[tf.Tensor], rule: str = "max-logit") -> tf.T
     if merged is None:
         raise ValueError("no branch to merge")
     return merged / tf.cast(count, merged.dtype) if rule == "mean-probability" else merged
+
+
+def _weighted(branches: Iterable[tf.Tensor], parts: Sequence[Share] | None) -> tf.Tensor:
+    """The weighted mean of calibrated probabilities."""
+    if not parts:
+        raise ValueError("calibrated rules need the shares of the branches")
+    merged = None
+    for logits, part in zip(branches, parts, strict=True):
+        weights = tf.constant(part.weights, logits.dtype)
+        scores = tf.nn.softmax(logits / tf.constant(part.temperature, logits.dtype)) * weights
+        merged = scores if merged is None else merged + scores
+    return merged
 
 
 def _check(rule: str) -> str:

@@ -44,9 +44,15 @@ def build_segmenter(
     return segmenter
 
 
-def member(config: TrainConfig, segmenter: MultiSourceSegmenter, *, mean, branches: dict[str, str]) -> Member:
-    """The network as inference runs it: with the configuration's input size and level."""
-    size = None if config.target_size is None else (config.target_size[1], config.target_size[0])
+def member(
+    config: TrainConfig, segmenter: MultiSourceSegmenter, *, mean, branches: dict[str, str], source: bool = False
+) -> Member:
+    """The network as inference runs it: with the configuration's level, and its input size of the target's images.
+
+    With `source`, it takes images as large as a source's were in training.
+    """
+    fixed = config.source_size if source else config.target_size
+    size = None if fixed is None else (fixed[1], fixed[0])
     return Member(
         segmenter=segmenter,
         branches=branches,

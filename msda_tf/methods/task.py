@@ -13,6 +13,7 @@ from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.data.manifest import Manifest
 from msda_tf.evaluation import pictures, protocol
 from msda_tf.inference import scoring
+from msda_tf.inference.held_out import HeldOut
 from msda_tf.inference.members import Inference
 from msda_tf.inference.networks import build_segmenter, member
 from msda_tf.methods.batches import Batches
@@ -57,6 +58,7 @@ class SegmentationTask:
         self.inference = Inference(
             [member(config, self.segmenter, mean=mean, branches=branches)], rule=config.merge, merge_at=config.merge_at
         )
+        self.held_out = HeldOut(config=config, network=network, segmenter=self.segmenter, manifests=manifests)
         self._label_maps = tf.function(self.inference.label_maps, reduce_retracing=True)
 
     def batches(self, first_step: int) -> Iterator[dict]:

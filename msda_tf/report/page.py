@@ -12,11 +12,12 @@ from markupsafe import Markup
 from msda_tf import __version__, config, evaluate
 from msda_tf.config.branches import MAX_MERGE, NO_ADAPT, S_ALL, adapts
 from msda_tf.evaluate import Evaluation
-from msda_tf.evaluation import protocol
+from msda_tf.evaluation import cross_source_table, protocol
 from msda_tf.report import charts, curves, encode, tables
 from msda_tf.report.curves import Curve
 from msda_tf.report.gallery import Gallery, pair
 from msda_tf.runs.made_from import MadeFrom
+from msda_tf.runs.trained import Trained
 
 _FIXED_COLORS = {NO_ADAPT: "--none", "S1": "--s1", "S2": "--s2", S_ALL: "--pooled", MAX_MERGE: "--merged"}
 _MORE_COLORS = ("--m1", "--m2", "--m3", "--m4", "--m5", "--m6")
@@ -30,7 +31,7 @@ def render(evaluation: Evaluation, found: Sequence[Curve], gallery: Gallery) -> 
       found: of `curves.read`.
       gallery: that saw every image of the evaluation.
     """
-    columns = [n for n in evaluation.metrics.matrices if n not in evaluation.rules or n == MAX_MERGE]
+    columns = evaluation.columns
     scores = {name: protocol.score(evaluation.metrics.matrices[name], evaluation.trained.classes) for name in columns}
     colors = branch_colors(columns)
     better, than = pair(columns)
@@ -47,6 +48,7 @@ def render(evaluation: Evaluation, found: Sequence[Curve], gallery: Gallery) -> 
         headline=tables.headline(scores, better),
         means=tables.means(evaluation, scores, better),
         iou=tables.class_rows(evaluation, scores, better, than),
+        sources=_sources(evaluation.trained),
         heat_maps=_heat_maps(evaluation, columns),
         first_heat=columns.index(better),
         charts=_charts(found, colors),
@@ -97,6 +99,21 @@ def _signed(value: float | None) -> str:
 
 def _part(name: str) -> Markup:
     return Markup(resources.files(__package__).joinpath("template", name).read_text(encoding="utf-8"))
+
+
+def _sources(networks: Trained) -> dict:
+    """The cross-source table; without rows where nothing was held out."""
+    calibrations = {
+        name: networks.inference.calibrations[name]
+        for name in networks.cells
+        if name in networks.inference.calibrations
+    }
+    return {
+        "title": cross_source_table.TITLE,
+        "header": cross_source_table.HEADER,
+        "rows": cross_source_table.rows(networks.cells),
+        "notes": [*cross_source_table.NOTES, *cross_source_table.notes(calibrations)],
+    }
 
 
 def _heat_maps(evaluation: Evaluation, columns: Sequence[str]) -> list[dict]:

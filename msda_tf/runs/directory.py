@@ -3,6 +3,7 @@
 RUN/config.yaml                 every knob as it was used
 RUN/run.json                    networks, classes, data sets, settings, versions, command line
 RUN/networks/NAME/              what training leaves of a network: see `msda_tf.training.folder`
+RUN/cross_source.json           every branch on the sources' held-out images: see `msda_tf.runs.cross_source`
 RUN/metrics.json                the last evaluation
 RUN/pictures/                   its panels
 RUN/tensorflow.log              what TensorFlow printed when commands loaded it
@@ -46,6 +47,11 @@ class RunDirectory:
         return TrainingFolder(self.networks / name)
 
     @property
+    def cross_source(self) -> pathlib.Path:
+        """Every branch on the sources' held-out images: see `msda_tf.runs.cross_source`."""
+        return self.path / "cross_source.json"
+
+    @property
     def metrics(self) -> pathlib.Path:
         """The last evaluation: see `msda_tf.evaluation.metrics`."""
         return self.path / "metrics.json"
@@ -62,7 +68,7 @@ class RunDirectory:
 
     def others(self) -> list[pathlib.Path]:
         """What is in the folder and is none of these, nor anything that a killed process left."""
-        own = {self.config, self.info, self.networks, self.metrics, self.pictures, self.log}
+        own = {self.config, self.info, self.networks, self.cross_source, self.metrics, self.pictures, self.log}
         return [
             path
             for path in sorted(self.path.iterdir())

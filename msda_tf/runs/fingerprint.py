@@ -38,6 +38,7 @@ def fingerprint(networks: Trained, *, flip: bool, size: tuple[int, int] | None) 
         "merged": inference.merged,
         "flip": flip,
         "size": size,
+        **networks.shares(),
     }
     return json.loads(json.dumps(found))  # as it will be read: lists for tuples
 

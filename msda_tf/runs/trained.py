@@ -5,16 +5,21 @@ import dataclasses
 import pathlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from msda_tf import runs
 from msda_tf.config.branches import NetworkPlan, adapts, shown_name
 from msda_tf.errors import UsageError
+from msda_tf.evaluation import cross_source
+from msda_tf.evaluation.cross_source import Cell
+from msda_tf.inference import merge as merge_rules
 from msda_tf.inference.members import Inference, Member
-from msda_tf.inference.merge import RULES
+from msda_tf.inference.merge import CALIBRATED, RULES
 from msda_tf.inference.networks import build_segmenter, member
 from msda_tf.labels import ClassList
 from msda_tf.runs import Run
+from msda_tf.runs import cross_source as run_tables
+from msda_tf.runs.cross_source import Cells
 from msda_tf.runs.made_from import Checkpoint, MadeFrom, ScoredData, Weights
 from msda_tf.training import checkpoint_files
 from msda_tf.training.checkpoints import Checkpoints
@@ -32,12 +37,15 @@ class Trained:
       inference: runs them.
       training_sets: shown name of each branch -> what it was trained on, such as "gta5" or "gta5 + synthia".
       checkpoints: the weights of each network.
+      cells: shown name of each branch -> source -> how it does on the source's held-out images
+        (`msda_tf.evaluation.cross_source`); empty where that is not known.
     """
 
     runs: tuple[Run, ...]
     inference: Inference
     training_sets: dict[str, str]
     checkpoints: tuple[Checkpoint, ...]
+    cells: dict[str, dict[str, Cell]] = field(default_factory=dict)
 
     @property
     def classes(self) -> ClassList:
@@ -59,6 +67,18 @@ class Trained:
             data=data,
         )
 
+    def shares(self) -> dict:
+        """JSON-ready, beside what `made_from` gives: under "shares" temperature and class weights of merged branches.
+
+        Nothing under a rule that has none.
+        """
+        inference = self.inference
+        parts = merge_rules.shares_of(inference.rule, inference.calibrations, inference.merged)
+        if parts is None:
+            return {}
+        named = zip(inference.merged, parts, strict=True)
+        return {"shares": {n: {"temperature": p.temperature, "weights": p.weights.tolist()} for n, p in named}}
+
     def notes(self) -> list[str]:
         """What whoever sees results of these networks must know of their weights, a sentence each."""
         unfinished = [
@@ -78,6 +98,7 @@ def load(
     branches: Sequence[str] | None = None,
     only_merged: bool = False,
     precision: str | None = None,
+    calibrated: bool = False,
 ) -> Trained:
     """Loads every network of the runs.
 
@@ -92,6 +113,8 @@ def load(
       branches: shown names of the branches to load and merge; all by default.
       only_merged: leave out branches that take no part in the merge.
       precision: arithmetic of the networks instead of the one they were trained in.
+      calibrated: score branches on held-out images of the sources if that was not done yet and there are any; done in
+        any case for a rule that goes by it.
 
     Raises:
       UsageError: a folder is no run or has no checkpoint, or the runs do not fit together.
@@ -113,8 +136,9 @@ def load(
         if unknown or not branches:
             raise UsageError(f"no branch {', '.join(map(repr, unknown))}: there are {', '.join(names.values())}")
         merged = [name for name in names.values() if name in branches]
-    members, training_sets, checkpoints = [], {}, []
+    members, training_sets, checkpoints, cells, calibrations = [], {}, [], {}, {}
     for run in ordered:
+        row = {}
         for network in run.networks:
             own = {names[run.directory, network.name, branch]: branch for branch in network.branches}
             if branches is not None or only_merged:
@@ -124,8 +148,42 @@ def load(
                 members.append(loaded)
                 checkpoints.append(checkpoint)
                 training_sets |= {shown: _training_sets(run, branch) for shown, branch in own.items()}
-    inference = Inference(members, rule=merge, merge_at=_agreed(found, "merge_at"), merged=merged)
-    return Trained(found, inference, training_sets, tuple(checkpoints))
+                row |= _cells(run, network, loaded, checkpoint, needed=calibrated or merge in CALIBRATED)
+            elif run.config.held_out:
+                row |= _known_cells(run, network, select=select)  # S-All's calibration goes by the others of its run
+        shown_as = {branch: names[run.directory, net.name, branch] for net in run.networks for branch in net.branches}
+        cells |= {shown_as[branch]: own for branch, own in row.items() if shown_as[branch] in training_sets}
+        calibrations |= {shown_as[branch]: own for branch, own in cross_source.calibrations(row).items()}
+    inference = Inference(
+        members, rule=merge, merge_at=_agreed(found, "merge_at"), merged=merged, calibrations=calibrations
+    )
+    merge_rules.shares_of(merge, calibrations, inference.merged)  # refused before anything is computed
+    return Trained(found, inference, training_sets, tuple(checkpoints), cells)
+
+
+def _cells(run: Run, network: NetworkPlan, loaded: Member, checkpoint: Checkpoint, *, needed: bool) -> Cells:
+    """The branches of a loaded network on held-out images, by their own names."""
+    if not run.config.held_out:
+        return {}
+    found = run_tables.read(run, network, checkpoint.sha256)
+    if found is None and needed:
+        found = run_tables.make(run, network, loaded.segmenter, checkpoint.step)
+    return found or {}
+
+
+def _known_cells(run: Run, network: NetworkPlan, *, select: str | None) -> Cells:
+    """Those of a network that is not loaded, as far as they are written down."""
+    folder = run.folder(network).checkpoints
+    step, _ = _chosen_step(run, Checkpoints(folder), select)
+    path = None if step is None else checkpoint_files.folder(folder, step)
+    return {} if path is None else run_tables.read(run, network, checkpoint_files.checksum(path)) or {}
+
+
+def _chosen_step(run: Run, checkpoints: Checkpoints, select: str | None) -> tuple[int | None, bool]:
+    """(step of the checkpoint to use, whether it is the best); None where there is none."""
+    best = (select or run.config.select) == "best"
+    steps = checkpoints.steps()
+    return (checkpoints.best() if best else steps[-1] if steps else None), best
 
 
 def _check_fit(found: tuple[Run, ...]) -> None:

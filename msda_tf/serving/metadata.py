@@ -34,6 +34,7 @@ def describe(networks: Trained, served: Served) -> dict:
             for member in networks.inference.members
         ],
         **networks.made_from().to_json(),
+        **networks.shares(),
         "miou": miou(networks),
         "notes": networks.notes(),
         "runs": [

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from msda_tf.errors import UsageError
+from msda_tf.evaluation.cross_source import Calibration
 from msda_tf.inference import merge
 
 SIZE = (2, 5, 7, 4)
@@ -22,6 +24,29 @@ def probabilities(logits):
     return powers / powers.sum()
 
 
+def calibrations(count):
+    """As different as may be, in whole numbers."""
+    return [
+        Calibration(1.0 + index, 0.5 * index, np.array([1, 2, 3, 4]) / (1 + index), "unseen", ("synthia",))
+        for index in range(count)
+    ]
+
+
+def parts(count, rule):
+    return merge.shares(rule, calibrations(count)) if rule in merge.CALIBRATED else None
+
+
+def weighed(maps, rule, pixel, label):
+    """The class's weighted mean of calibrated probabilities, over the sum of the weights."""
+    total = weight_sum = 0.0
+    for each, of in zip(maps, calibrations(len(maps)), strict=True):
+        weight = {"calibrated-probability": 1.0, "weighted-probability": np.exp(-of.nll)}.get(rule)
+        weight = of.class_weights[label] if weight is None else weight
+        total += weight * probabilities(each[pixel] / of.temperature)[label]
+        weight_sum += weight
+    return total / weight_sum
+
+
 def looped(maps, rule):
     labels, scores = np.zeros(SIZE[:3], np.uint8), np.zeros(SIZE[:3])
     for pixel in np.ndindex(*SIZE[:3]):
@@ -31,6 +56,8 @@ def looped(maps, rule):
                 value = max(float(each[pixel][label]) for each in maps)
             elif rule == "max-probability":
                 value = max(probabilities(each[pixel])[label] for each in maps)
+            elif rule in merge.CALIBRATED:
+                value = weighed(maps, rule, pixel, label)
             else:
                 value = sum(probabilities(each[pixel])[label] for each in maps) / len(maps)
             if value > best:
@@ -44,7 +71,7 @@ def looped(maps, rule):
 def test_equals_a_loop(rule, count):
     maps = branches(count)
     scores, labels = looped(maps, rule)
-    merged_scores, merged = merge.merge_labels([tf.constant(each) for each in maps], rule)
+    merged_scores, merged = merge.merge_labels([tf.constant(each) for each in maps], rule, parts(count, rule))
     assert merged.dtype == tf.uint8
     np.testing.assert_array_equal(merged, labels)
     np.testing.assert_allclose(merged_scores, scores, rtol=1e-5)
@@ -58,14 +85,14 @@ def test_the_rules_differ():
     doubt = tf.constant([3.0, 0.0, 0.0])  # 0.91, 0.05, 0.05
     chosen = {
         rule: int(merge.merge_labels([x[None, None, None] for x in (loud, sure, doubt)], rule)[1][0, 0, 0])
-        for rule in merge.RULES
+        for rule in ("max-logit", "max-probability", "mean-probability")
     }
     assert chosen == {"max-logit": 0, "max-probability": 1, "mean-probability": 1}
     again = merge.merge_labels([x[None, None, None] for x in (sure, doubt, doubt)], "mean-probability")[1]
     assert int(again[0, 0, 0]) == 0
 
 
-@pytest.mark.parametrize("rule", merge.RULES)
+@pytest.mark.parametrize("rule", merge.RULES[:3])
 def test_order_of_the_branches_does_not_matter_even_in_ties(rule):
     maps = branches(3, integers=True)
     expected = looped(maps, rule)[1] if rule == "max-logit" else None
@@ -85,8 +112,8 @@ def test_order_of_the_branches_does_not_matter_even_in_ties(rule):
 @pytest.mark.parametrize("rule", merge.RULES)
 def test_merged_scores_agree_with_merged_labels(rule):
     maps = [tf.constant(each) for each in branches(3, seed=4)]
-    scores, labels = merge.top_class(merge.merge_scores(maps, rule))
-    expected_scores, expected_labels = merge.merge_labels(maps, rule)
+    scores, labels = merge.top_class(merge.merge_scores(maps, rule, parts(3, rule)))
+    expected_scores, expected_labels = merge.merge_labels(maps, rule, parts(3, rule))
     np.testing.assert_array_equal(labels, expected_labels)
     np.testing.assert_array_equal(scores, expected_scores)
 
@@ -117,11 +144,12 @@ def test_branches_are_taken_one_at_a_time():
 @pytest.mark.parametrize("rule", merge.RULES)
 def test_works_in_functions_xla_and_half_precision(rule):
     maps = [tf.constant(each) for each in branches(3)]
-    eager = merge.merge_labels(maps, rule)[1]
+    own = parts(3, rule)
+    eager = merge.merge_labels(maps, rule, own)[1]
     for jit in (False, True):
-        compiled = tf.function(lambda a: merge.merge_labels(a, rule)[1], jit_compile=jit)(maps)
+        compiled = tf.function(lambda a: merge.merge_labels(a, rule, own)[1], jit_compile=jit)(maps)
         np.testing.assert_array_equal(compiled, eager)
-    scores, labels = merge.merge_labels([tf.cast(each, tf.bfloat16) for each in maps], rule)
+    scores, labels = merge.merge_labels([tf.cast(each, tf.bfloat16) for each in maps], rule, own)
     assert scores.dtype == tf.bfloat16
     assert np.mean(labels.numpy() == eager.numpy()) > 0.9
 
@@ -145,5 +173,9 @@ def test_misuse_is_refused():
         merge.merge_labels([])
     with pytest.raises(ValueError, match="no branch"):
         merge.merge_scores([], "mean-probability")
+    with pytest.raises(ValueError, match="need the shares"):
+        merge.merge_labels(branches(1), "weighted-probability")
+    with pytest.raises(UsageError, match="S2 was scored on none.*--merge mean-probability"):
+        merge.shares_of("weighted-probability", {"S1": calibrations(1)[0]}, ["S1", "S2"])
     with pytest.raises(ValueError, match="max-logit, max-probability, mean-probability"):
         merge.merge_labels(branches(1), "median")
