@@ -72,6 +72,7 @@ def _to_onnx(function) -> bytes:
     model, _ = tf2onnx.convert.from_function(function, input_signature=function.input_signature, opset=_ONNX_OPSET)
     for node in model.graph.node:
         _pad_explicitly(node)
+        _round_up_scales(node, model.graph)
     return model.SerializeToString()
 
 
@@ -87,6 +88,20 @@ def _pad_explicitly(node) -> None:
     pads = [rate * (side // 2) for rate, side in zip(dilations, kernel, strict=True)]
     node.attribute.remove(attributes["auto_pad"])
     node.attribute.append(onnx.helper.make_attribute("pads", pads * 2))
+
+
+def _round_up_scales(node, graph) -> None:
+    """Gives a resize scales that are no smaller than they should be: 18 pixels by 70/18 in float32 are 69 to a runtime
+    that rounds down, as ONNX says."""
+    import onnx
+
+    if node.op_type != "Resize":
+        return
+    for tensor in graph.initializer:
+        if tensor.name == node.input[2]:
+            scales = onnx.numpy_helper.to_array(tensor)
+            larger = np.where(scales == np.round(scales), scales, np.nextafter(scales, np.float32(np.inf)))
+            tensor.CopyFrom(onnx.numpy_helper.from_array(larger.astype(np.float32), tensor.name))
 
 
 def _to_tflite(function) -> bytes:

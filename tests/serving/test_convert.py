@@ -30,6 +30,16 @@ def served_model(member, **options):
     return ServedModel(Inference([member]), CITYSCAPES_CLASSES, Served(**options))
 
 
+def test_onnx_says_which_size_its_maps_have(member, tmp_path):
+    """Strict inference of shapes, as other runtimes do it, finds what the file declares."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("tf2onnx")
+    for size in ((70, 140), (65, 129)):
+        model = served_model(member, size=size)
+        convert.write("onnx", model, tmp_path / "model.onnx", size)
+        onnx.checker.check_model(str(tmp_path / "model.onnx"), full_check=True)
+
+
 def test_onnx_takes_any_size(member, tmp_path):
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("tf2onnx")
