@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from msda_tf import config as configuration
+from msda_tf.config import deviations
 from msda_tf.config.presets import PRESETS
 from msda_tf.data import manifest as manifests
 from msda_tf.errors import MsdaError, UsageError
@@ -88,6 +89,10 @@ def command(directory, file, settings, preset, restart, yes, print_config, dry, 
     if restart and runs.exists(directory) and not yes:
         terminal.confirm(f"Remove the run in {directory} and start over?")
     train.load_manifests(config)
+    say(f"Settings: {deviations.described(config)} (all of them: --print-config)")
+    say(f"Batch: {batch(config)}")
+    if runs.exists(directory) and not restart and (others := runs.other_versions(runs.packages(directory))):
+        say(f"note: {directory} was begun with {'; '.join(others)}: the last digits may differ")
     with quiet.kept_in(directory), TrainingProgress(console) as progress:
         run = train.train(
             config,
@@ -100,6 +105,17 @@ def command(directory, file, settings, preset, restart, yes, print_config, dry, 
     say(f"Trained {', '.join(network.name for network in run.networks)} for {config.steps} steps in {directory}")
     score = command_line("msda-tf", "evaluate", "--run", directory)
     say(f"Next: {score}    or: {command_line('tensorboard', '--logdir', directory)}")
+
+
+def batch(config) -> str:
+    """How many images a step sees, and on what."""
+    import tensorflow as tf
+
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    images = f"{config.batch_size} image{'s' * (config.batch_size > 1)} of each domain a step"
+    if config.accumulate > 1:
+        images += f", in {config.accumulate} parts"
+    return f"{images}, on {'the CPU' if not gpus else 'one GPU' if gpus == 1 else f'{gpus} GPUs'}"
 
 
 def default_preset(file, settings, options) -> str:

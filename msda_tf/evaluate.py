@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from msda_tf import files, lock
 from msda_tf.config.branches import MAX_MERGE
+from msda_tf.config.deviations import described
 from msda_tf.data import pipeline
 from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.data.manifest import Manifest
@@ -205,6 +206,9 @@ def legend(evaluation: Evaluation) -> list[str]:
         lines.append(f"{MAX_MERGE}: {rule} of {', '.join(networks.inference.merged)}, {where}")
     if EQUATION_6 in evaluation.rules:
         lines.append(f"{EQUATION_6}: the paper's merge (eq. 6) of the same branches")
+    for run in networks.runs:
+        name = f"{run.directory.resolve().name}: " if len(networks.runs) > 1 else ""
+        lines.append(f"{name}trained with {described(run.config)}")
     return lines
 
 

@@ -1,7 +1,17 @@
 """Run directories: what was trained, on what, with what, and how far it came."""
 
-from msda_tf.runs.provenance import provenance
-from msda_tf.runs.run import Run, as_begun, check_same, create, exists, note_starting_weights, read, refuse_changes
+from msda_tf.runs.provenance import other_versions, provenance
+from msda_tf.runs.run import (
+    Run,
+    as_begun,
+    check_same,
+    create,
+    exists,
+    note_starting_weights,
+    packages,
+    read,
+    refuse_changes,
+)
 
 __all__ = [
     "Run",
@@ -10,6 +20,8 @@ __all__ = [
     "create",
     "exists",
     "note_starting_weights",
+    "other_versions",
+    "packages",
     "provenance",
     "read",
     "refuse_changes",

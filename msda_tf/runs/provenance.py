@@ -24,6 +24,16 @@ def provenance() -> dict:
     }
 
 
+def other_versions(noted: dict) -> list[str]:
+    """The packages that differ from those of a `provenance`, as "keras 3.14.0, here 3.15.1".
+
+    Args:
+      noted: "packages" of what `provenance` gave on another day.
+    """
+    here = {name: _version(name) for name in noted}
+    return [f"{name} {was}, here {here[name]}" for name, was in noted.items() if was != here[name]]
+
+
 def _version(package: str) -> str | None:
     try:
         return importlib.metadata.version(package)

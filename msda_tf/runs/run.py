@@ -170,6 +170,12 @@ def read(directory: str | pathlib.Path) -> Run:
     return Run(paths.path, config, classes, mean, info, tuple(sorted(newer)))
 
 
+def packages(directory: pathlib.Path) -> dict[str, str]:
+    """Versions with which a run was begun; of early versions' runs none are known."""
+    found = read(directory).info.get("provenance", {}).get("packages", {})
+    return found if isinstance(found, dict) else {}
+
+
 def note_starting_weights(directory: pathlib.Path, network: NetworkPlan, described: dict) -> None:
     """Adds to run.json with which weights a network starts: {"starting_weights": {NETWORK: ...}}."""
     paths = RunDirectory(directory)

@@ -177,6 +177,22 @@ def test_a_run_is_continued_with_its_own_settings_only(trained_run, prepared_dat
     code, output, error = run(capsys, *arguments[:4], "--set", "keep_checkpoints=7")
     assert code == 0, error
     assert (trained_run.directory / "run.json").read_bytes() == before
+    # What was chosen, and on what it runs, stands at the start.
+    assert "\nBatch: 2 images of each domain a step, on the CPU\n" in f"\n{output}"
+    assert (
+        re.search(r"^Settings: preset tiny, with .*steps=10", output, re.MULTILINE) and "was begun with" not in output
+    )
+
+
+def test_other_versions_than_at_the_start_are_noted(trained_run, tmp_path, capsys):
+    directory = tmp_path / "run"
+    shutil.copytree(trained_run.directory, directory)
+    info = json.loads((directory / "run.json").read_text())
+    info["provenance"]["packages"]["tensorflow"] = "2.20.0"
+    (directory / "run.json").write_text(json.dumps(info))
+    code, output, error = run(capsys, "--config", directory / "config.yaml", "--run", directory)
+    assert code == 0, error
+    assert f"{directory} was begun with tensorflow 2.20.0, here {tf.__version__}: the last digits may differ" in output
 
 
 def test_data_prepared_anew_is_noticed(trained_run, prepared_data, tmp_path, capsys):
