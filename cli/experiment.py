@@ -28,7 +28,9 @@ from .train import TrainingProgress, given_settings
     type=options.Number(0.01),
     help="Rows: 1.0 (original size), 0.5 (reduced).  [default: both; 1.0 for miniature]",
 )
-@click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Repetitions, with seeds 0, 1, ...")
+@click.option(
+    "--seeds", type=click.IntRange(1, 1000), default=1, show_default=True, help="Repetitions, with seeds 0, 1, ..."
+)
 @click.option(
     "--data",
     type=options.Path(file_okay=False),

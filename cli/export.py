@@ -1,6 +1,11 @@
 """`msda-tf export`."""
 
+import re
+
 import click
+
+from msda_tf.errors import UsageError
+from msda_tf.image_files.headers import LARGEST
 
 from . import options, quiet
 from .terminal import command_line, say
@@ -12,10 +17,10 @@ class Size(click.ParamType):
     name = "WIDTHxHEIGHT"
 
     def convert(self, value, param, ctx):
-        width, _, height = value.lower().partition("x")
-        if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
-            self.fail(f"{value!r} is no size: expected WIDTHxHEIGHT, such as 1024x512", param, ctx)
-        return int(height), int(width)
+        size = re.fullmatch(r"0*([1-9]\d{0,8})x0*([1-9]\d{0,8})", value.lower(), re.ASCII)
+        if size is None:
+            self.fail(f"{value[:60]!r} is no size: expected WIDTHxHEIGHT, such as 1024x512", param, ctx)
+        return int(size[2]), int(size[1])
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -55,7 +60,7 @@ class Size(click.ParamType):
 )
 @click.option(
     "--max-pixels",
-    type=click.IntRange(1),
+    type=click.IntRange(1, LARGEST),
     default=1 << 23,
     show_default=True,
     help="Refuse requests of more pixels in all, which the server's memory may not hold (ResNet-101: 1 GB a million).",
@@ -74,6 +79,11 @@ def command(directories, output, confidence, color_map, size, max_pixels, **othe
       msda-tf export --run runs/cityscapes --output models/cityscapes --fold-batch-norm --store bfloat16
       msda-tf export --run runs/cityscapes --output models/cityscapes-onnx --format onnx
     """
+    if size and size[0] * size[1] > max_pixels:
+        raise UsageError(
+            f"--size {size[1]}x{size[0]} is of more pixels than the {max_pixels} that a request may have: lower it, or "
+            "raise --max-pixels"
+        )
     quiet.load_tensorflow()
     from msda_tf import export
     from msda_tf.serving.model import Served

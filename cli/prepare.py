@@ -54,9 +54,11 @@ READER_OPTIONS = tuple(dict.fromkeys(option for reader in READERS.values() for o
 )
 @click.option("--class-map", type=types.Path(), help="YAML file with other classes to map to.")
 @click.option("--classes", metavar="LIST", help="Map to a list of classes that has a name, such as idd-7.")
-@click.option("--test-frames", type=click.IntRange(1), help="Size of the test split.  [default: 500; miniature 80]")
 @click.option(
-    "--train-frames", type=click.IntRange(1), default=400, help="Further frames of miniature.  [default: 400]"
+    "--test-frames", type=click.IntRange(1, 10**6), help="Size of the test split.  [default: 500; miniature 80]"
+)
+@click.option(
+    "--train-frames", type=click.IntRange(1, 10**5), default=400, help="Further frames of miniature.  [default: 400]"
 )
 @click.option("--seed", type=click.IntRange(0), default=0, help="Seed of miniature.  [default: 0]")
 @click.option("--height", type=click.IntRange(32, 2160), help="Height of miniature's images.  [default: 128]")

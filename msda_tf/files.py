@@ -165,9 +165,20 @@ def read_json(path: str | os.PathLike, *, at_most: int = 2**26):
 
     Raises:
       OSError: as `read_bytes`.
-      ValueError: it is not JSON, not UTF-8, or nested deeper than anything that this project writes.
+      ValueError: it is not JSON, not UTF-8, has a key twice, or is nested deeper than anything that this project
+        writes.
     """
     try:
-        return json.loads(read_bytes(path, at_most=at_most))
+        return json.loads(read_bytes(path, at_most=at_most), object_pairs_hook=_without_doubles)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def _without_doubles(pairs: list[tuple]) -> dict:
+    """An object of a JSON file, of which the last of two equal keys would win silently."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in found if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r} is there twice")
+    return found

@@ -73,3 +73,22 @@ def test_other_files_errors_keep_their_names(tmp_path):
     with pytest.raises(FileNotFoundError) as caught, files.replacing(tmp_path / "page.html"):
         (tmp_path / "missing.png").read_bytes()
     assert caught.value.filename == str(tmp_path / "missing.png")
+
+
+def test_a_key_twice_in_json_is_refused(tmp_path):
+    (tmp_path / "a.json").write_text('{"a": {"b": 1, "c": 2, "b": 3}}')
+    with pytest.raises(ValueError, match="the key 'b' is there twice"):
+        files.read_json(tmp_path / "a.json")
+
+
+def test_a_place_for_a_result_is_looked_at_before_work(tmp_path, monkeypatch):
+    files.check_place(tmp_path / "new.json")
+    for path, words in {
+        tmp_path / "none/a.json": f"there is no folder {tmp_path / 'none'}; make it",
+        tmp_path: "is a folder: name a file",
+    }.items():
+        with pytest.raises(UsageError, match=words):
+            files.check_place(path)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(MsdaError, match=f"a.json cannot be written: {tmp_path} is read-only here"):
+        files.check_place(tmp_path / "a.json")

@@ -44,6 +44,15 @@ def test_one_at_a_time_and_nothing_stays(tmp_path, locks):
         pass
 
 
+def test_a_planted_link_is_not_written_through(tmp_path):
+    (tmp_path / "mine").write_text("kept")
+    (tmp_path / "place").mkdir()
+    (tmp_path / "place/.lock").symlink_to(tmp_path / "mine")
+    with pytest.raises(MsdaError, match="cannot be written"), lock.hold(tmp_path / "place", "x"):
+        pass
+    assert (tmp_path / "mine").read_text() == "kept"
+
+
 def test_of_one_result(tmp_path, locks):
     with lock.hold(tmp_path, "msda-tf report", result="a.html"):
         with lock.hold(tmp_path, "x"), lock.hold(tmp_path, "x", result="b.html"):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import pathlib
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import google_crc32c
 
 from msda_tf import files
+from msda_tf.image_files import headers
 
 from ..readers.frames import Frame, RawDataset
 
@@ -99,6 +101,8 @@ def _checksum_of(path: pathlib.Path) -> int | None:
     crc = google_crc32c.Checksum()
     try:
         with files.open_regular(path) as file:
+            if os.fstat(file.fileno()).st_size > headers.LONGEST:
+                return None  # no frame, whatever it holds
             while piece := file.read(2**20):
                 crc.update(piece)
     except OSError:

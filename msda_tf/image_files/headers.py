@@ -55,11 +55,19 @@ class Header:
     orientation: int = 1
 
 
+def _longest(pixels: int) -> int:
+    # 16 bits in four channels, uncompressed; and what cameras put beside an image: previews, sounds, short films.
+    return 8 * pixels + 2**26
+
+
+LONGEST = _longest(LARGEST)
+"""Bytes of the longest file that is read at all."""
+
+
 def read_file(path: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> bytes:
     """The file's content. Raises BadFrame if it cannot be had, or is far too long for so many pixels."""
     try:
-        # 16 bits in four channels, uncompressed; and what cameras put beside an image: previews, sounds, short films.
-        return files.read_bytes(path, at_most=8 * max_pixels + 2**26)
+        return files.read_bytes(path, at_most=_longest(max_pixels))
     except OSError as error:
         raise BadFrame(_why_unreadable(path, error)) from None
 

@@ -10,6 +10,7 @@ RUN/tensorflow.log              what TensorFlow printed when commands loaded it
 RUN/.lock                       while a process writes here: see `msda_tf.lock`
 """
 
+import os
 import pathlib
 from dataclasses import dataclass
 
@@ -77,6 +78,31 @@ class RunDirectory:
 
 
 def find(folder: pathlib.Path) -> list[RunDirectory]:
-    """The run directories in a folder and its sub-folders, by name; the folder may be one itself."""
-    name = RunDirectory(folder).info.name
-    return [RunDirectory(path.parent) for path in sorted(folder.rglob(name))]
+    """The run directories in a folder and its sub-folders, by name; the folder may be one itself.
+
+    Links are followed, once for each folder that they lead to, and after those that are really there. Among the runs
+    are links that lead nowhere and folders that cannot be looked into: there may be a run.
+    """
+    found, seen, waiting, links = [], set(), [folder], []
+    while waiting or links:
+        place = waiting.pop() if waiting else links.pop(0)
+        try:
+            status = os.stat(place)
+            inside = sorted(os.scandir(place), key=lambda entry: entry.name)
+        except OSError as error:
+            if place.is_symlink() or not isinstance(error, FileNotFoundError):  # or removed this moment
+                found.append(RunDirectory(place))
+            continue
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        if RunDirectory(place).info.name in [entry.name for entry in inside]:
+            found.append(RunDirectory(place))  # in which no others are
+            continue
+        for entry in inside:
+            path = place / entry.name
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(path)
+            elif entry.is_symlink() and (path.is_dir() or not path.exists()):
+                links.append(path)
+    return sorted(found, key=lambda run: run.path)

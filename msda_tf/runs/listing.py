@@ -1,11 +1,12 @@
 """What the runs in a folder are and how far they have come, from their files alone: TensorFlow is not loaded."""
 
+import os
 import pathlib
 from dataclasses import dataclass
 
 from msda_tf import runs
 from msda_tf.config.branches import MAX_MERGE, NetworkPlan
-from msda_tf.errors import MsdaError, UsageError
+from msda_tf.errors import MsdaError, UsageError, reason
 from msda_tf.evaluation import metrics
 from msda_tf.runs import Run, beginning
 from msda_tf.runs import directory as directory_module
@@ -55,6 +56,11 @@ def find(folder: str | pathlib.Path) -> list[RunSummary]:
 
 def summary(directory: pathlib.Path) -> RunSummary:
     """One run. A checkpoint counts as whole if all its files are there: training also compares their checksums."""
+    try:
+        os.listdir(directory)
+    except OSError as error:
+        why = f"a link to {directory.readlink()}: is its disk mounted?" if directory.is_symlink() else reason(error)
+        return RunSummary(directory, "damaged", damage=f"cannot be looked into: {why}")
     try:
         run = runs.read(directory)
     except MsdaError as error:

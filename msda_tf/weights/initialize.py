@@ -1,5 +1,6 @@
 """Giving a network its starting weights."""
 
+import math
 import pathlib
 
 from msda_tf import files
@@ -8,6 +9,9 @@ from msda_tf.models.segmenter import MultiSourceSegmenter
 from msda_tf.weights import families, own_run
 from msda_tf.weights.conversion import Conversion
 from msda_tf.weights.report import ImportReport, Match
+
+_LONGEST, _COPIES = 2**30, 16
+"""Bytes of a file of weights, and times the network's own: files may hold other heads, optimizers and float64."""
 
 ENOUGH = 0.9
 """Share of the backbone's variables under which an import is refused."""
@@ -87,6 +91,12 @@ def _read(path: pathlib.Path, segmenter: MultiSourceSegmenter) -> tuple[Conversi
         raise UsageError(f"{path} is a folder, but neither a run nor a checkpoint of this project")
     if not path.is_file():
         raise UsageError(f"no such file: {path}; init is imagenet, none, a file of weights or a run")
+    most = _LONGEST + _COPIES * sum(math.prod(variable.shape) * 4 for variable in segmenter.variables)
+    if path.stat().st_size > most:
+        raise UsageError(
+            f"{path} has {path.stat().st_size / 1e9:.1f} GB, a file of weights for this network {most / 1e9:.1f} at "
+            "most: name another, such as one without the optimizer's state"
+        )
     with open(path, "rb") as file:
         start = file.read(64)
     if start.lstrip()[:1] == b"<":

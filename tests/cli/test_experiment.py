@@ -159,6 +159,7 @@ def test_misuse_is_one_line(prepared_data, miniature, tmp_path, capsys):
         (["--grid", "paper", "--set", "scale=1"], "a grid decides scale itself"),
         (["--grid", "paper", "--target", "mars"], "--target"),
         (["--grid", "paper", "--seeds", "0"], "--seeds"),
+        (["--grid", "paper", "--seeds", "1" + "0" * 9], "--seeds"),
     ):
         code, printed, errors = run(capsys, *arguments, "--output", tmp_path / "out")
         assert code == 2 and len(errors) == 1 and message in errors[0], (arguments, errors)

@@ -113,6 +113,7 @@ def test_other_options_need_force(run, tmp_path):
         (["--dataset", "gta5", "--scale", "0"], "scale"),
         (["--dataset", "gta5", "--scale", "2"], "scale"),
         (["--dataset", "gta5", "--jpeg-quality", "0"], "jpeg-quality"),
+        (["--dataset", "miniature", "--train-frames", "1" + "0" * 12], "train-frames"),
     ],
 )
 def test_misuse(run, arguments, said):

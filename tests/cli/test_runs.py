@@ -165,3 +165,18 @@ def test_runs_are_sorted_and_told_as_json(folder, capsys):
     scores = {run["directory"].split("/")[-1]: run["miou"] for run in found}
     assert scores == {"better": pytest.approx(2 / 19), "adapted": pytest.approx(1 / 19), "fresh": None}
     assert found[-1]["state"] == "unfinished" and found[-1]["method"] == "supervised"
+
+
+def test_links_are_followed_once_and_what_cannot_be_looked_into_is_named(tmp_path):
+    """Runs on another disk are there by links; one that is not mounted is not silently absent."""
+    for name in ("disk/a", "runs/b"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "run.json").write_text("{}")
+    runs = tmp_path / "runs"
+    for link, target in {"0-newest": "b", "far": "../disk", "loop": ".", "gone": "/mnt/none/runs"}.items():
+        (runs / link).symlink_to(target)
+    found = by_name(runs)
+    assert list(found) == ["b", "far/a", "gone"]
+    assert found["gone"].damage == "cannot be looked into: a link to /mnt/none/runs: is its disk mounted?"
+    told = subprocess.run([sys.executable, "-m", "msda_tf", "runs", runs], capture_output=True, text=True)
+    assert told.returncode == 0 and f"{runs / 'gone'}: cannot be looked into" in told.stdout

@@ -1,6 +1,7 @@
 """Files that are not what they should be: one line each, and the network stays as it was."""
 
 import io
+import os
 
 import h5py
 import keras
@@ -42,6 +43,12 @@ def refused(segmenter, path, error, pattern, **options):
 
 def test_no_such_file(segmenter, tmp_path):
     refused(segmenter, tmp_path / "absent.pth", UsageError, "no such file: .*; init is imagenet, none, a file")
+
+
+def test_a_file_that_no_network_needs_is_refused_unread(segmenter, tmp_path):
+    (tmp_path / "sparse.safetensors").touch()
+    os.truncate(tmp_path / "sparse.safetensors", 2**42)
+    refused(segmenter, tmp_path / "sparse.safetensors", UsageError, "has 4398.0 GB, a file of weights for this network")
 
 
 @pytest.mark.parametrize(("content", "pattern"), [

@@ -74,6 +74,21 @@ def test_every_bad_file_is_a_rejected_frame(tmp_path):
         convert.prepare(folder.find(root), output=tmp_path, name="b", max_pixels=10**6)
 
 
+def test_a_file_of_any_length_is_refused_at_once(tmp_path):
+    """Sparse files of 4 TB: neither their pixels nor their content for a later comparison are read."""
+    root = tmp_path / "raw"
+    root.mkdir()
+    for name, data in {"a.png": _png(raw_sets.image(0)), "b.png": b"", "c.jpg": b""}.items():
+        (root / name).write_bytes(data)
+        if not data or name != "a.png":
+            os.truncate(root / name, 2**42)
+    (root / "d.png").write_bytes(_png(raw_sets.image(0)))
+    os.truncate(root / "d.png", 2**42)
+    for _ in range(2):
+        prepared = convert.prepare(folder.find(root), output=tmp_path, name="a", on_error="skip")
+        assert prepared.manifest.splits["train"].examples == 1 and len(prepared.rejected) == 3
+
+
 def test_a_panorama_needs_the_limit_raised(tmp_path):
     root = tmp_path / "raw"
     root.mkdir()
