@@ -84,6 +84,8 @@ def command(directory, file, settings, preset, restart, yes, print_config, dry, 
 
     quiet.load_tensorflow()
     from msda_tf import runs, train
+    from msda_tf.methods import health
+    from msda_tf.training import log
 
     directory = directory or train.default_directory(config)
     if restart and runs.exists(directory) and not yes:
@@ -103,6 +105,9 @@ def command(directory, file, settings, preset, restart, yes, print_config, dry, 
             on_finished=progress.finished,
         )
     say(f"Trained {', '.join(network.name for network in run.networks)} for {config.steps} steps in {directory}")
+    for network in run.networks:
+        for line in health.warnings(log.read(run.folder(network).log)):
+            say(f"note: {network.name}: {line}")
     score = command_line("msda-tf", "evaluate", "--run", directory)
     say(f"Next: {score}    or: {command_line('tensorboard', '--logdir', directory)}")
 

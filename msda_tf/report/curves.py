@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from msda_tf.config.branches import MAX_MERGE
+from msda_tf.methods import health
 from msda_tf.runs.trained import Trained
 from msda_tf.training import log
 from msda_tf.training.folder import TrainingFolder
@@ -52,6 +53,15 @@ def read(networks: Trained) -> list[Curve]:
         # During training, each network merges its own branches only.
         own[MAX_MERGE] = " + ".join(member.branches) + " merged"
         found += _curves(log.read(TrainingFolder(checkpoint.network).log), own)
+    return found
+
+
+def warnings(networks: Trained) -> list[str]:
+    """What is out of balance in the trainings: see `msda_tf.methods.health`."""
+    found = []
+    for checkpoint in networks.checkpoints:
+        rows = log.read(TrainingFolder(checkpoint.network).log)
+        found += [f"{checkpoint.network.name}: {line}" for line in health.warnings(rows)]
     return found
 
 

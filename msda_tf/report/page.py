@@ -56,7 +56,7 @@ def render(evaluation: Evaluation, found: Sequence[Curve], gallery: Gallery) -> 
         groups=_groups(pictures, len(gallery.improved), than),
         layers=encode.layer_names(shots[0], bool(than)) if shots else [],
         merged=[line for line in evaluate.legend(evaluation) if line.startswith(MAX_MERGE)],
-        notes=evaluation.notes,
+        notes=(*evaluation.notes, *curves.warnings(evaluation.trained)),
         made_from=MadeFrom.from_json(evaluation.metrics.made_from),
         runs=[_run(run) for run in evaluation.trained.runs],
         made=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),

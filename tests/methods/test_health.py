@@ -1,0 +1,33 @@
+"""Discriminators out of balance are named; those that are well, and short trainings, are not."""
+
+import json
+
+from msda_tf.methods import health
+from msda_tf.training import log
+
+
+def warnings(tmp_path, *accuracies, rows=40):
+    """Of a log whose discriminators begin at chance and stay at these accuracies after a fifth of the training."""
+    path = tmp_path / "metrics.jsonl"
+    path.unlink(missing_ok=True)
+    for row in range(1, rows + 1):
+        values = {f"disc_accuracy/output/S{n}": 0.5 if row <= rows / 5 else a for n, a in enumerate(accuracies, 1)}
+        log.append(path, 10 * row, {"seg/output/S1": 1.0, **values})
+    return health.warnings(log.read(path))
+
+
+def test_who_is_out_of_balance_is_named(tmp_path):
+    dead, won = warnings(tmp_path, 0.51, 0.75, 0.999)
+    assert (
+        dead.startswith("the discriminator output/S1 is right on 51 % of the pixels since step 330") and "raise" in dead
+    )
+    assert (
+        won.startswith("the discriminator output/S3 is right on 100 % of the pixels since step 330") and "lower" in won
+    )
+
+
+def test_who_is_well_is_not(tmp_path):
+    assert warnings(tmp_path, 0.6, 0.9) == []
+    assert warnings(tmp_path, 0.5, 1.0, rows=19) == []  # too early to tell
+    (tmp_path / "metrics.jsonl").write_text(json.dumps({"step": 10, "seg/output/S-All": 1.0}) + "\n")
+    assert health.warnings(log.read(tmp_path / "metrics.jsonl")) == []  # no adversary
