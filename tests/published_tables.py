@@ -23,6 +23,24 @@ WILDDASH = {value: train_id for value, train_id in CITYSCAPES.items() if value !
 WILDDASH_VFM = WILDDASH | {34: 255, 35: 255, 36: 255, 37: 255, 38: 255}
 WILDDASH = WILDDASH | {34: 14, 35: 13, 36: 255, 37: 255, 38: 0}  # pickup, van, billboard, street light, road marking
 
+# wd2_unified_label_policy.json: wd2_name in the order of its ids, each with the
+# trainId of its cs_name if that is one of the 19, else "-".
+_WILDDASH_PANOPTIC = """
+unlabeled:- egovehicle:- overlay:- outofroi:- static:- dynamic:- ground:- road:0 sidewalk:1 parking:- railtrack:-
+building:2 wall:3 fence:4 guardrail:- bridge:- tunnel:- pole:5 polegroup:- trafficlight:6 trafficsign:7 vegetation:8
+terrain:9 sky:10 person:11 rider:12 car:13 truck:14 bus:15 caravan:- trailer:- onrails:16 motorcycle:17 bicycle:18
+pickup:14 van:13 billboard:- streetlight:- roadmarking:0 junctionbox:- mailbox:- manhole:0 phonebooth:- pothole:0
+bikerack:- trafficsignframe:5 utilitypole:5 motorcyclist:12 bicyclist:12 otherrider:12 bird:- groundanimal:- curb:1
+trafficsignany:- trafficsignback:- trashcan:- otherbarrier:3 othervehicle:- autorickshaw:17 bench:- mountain:-
+tramtrack:0 wheeledslow:- boat:- bikelane:0 bikelanesidewalk:1 banner:- dashcammount:- water:- sand:- pedestrianarea:0
+firehydrant:- cctvcamera:- snow:- catchbasin:0 crosswalkplain:0 crosswalkzebra:0 manholesidewalk:1 curbterrain:9
+servicelane:0 curbcut:1
+"""
+WILDDASH_PANOPTIC = {
+    number: 255 if train_id == "-" else int(train_id)
+    for number, (_, train_id) in enumerate(entry.split(":") for entry in _WILDDASH_PANOPTIC.split())
+}
+
 # RobustNet's loader of Mapillary Vistas 1.2.
 MAPILLARY = dict.fromkeys(range(66), 255)
 MAPILLARY |= {13: 0, 24: 0, 41: 0, 2: 1, 15: 1, 17: 2, 6: 3, 3: 4, 45: 5, 47: 5, 48: 6, 50: 7, 30: 8, 29: 9, 27: 10}

@@ -13,7 +13,7 @@ from msda_tf.image_files import headers
 from msda_tf.image_files.headers import MAX_PIXELS, BadFrame, Header
 from msda_tf.printable import printable
 
-from ..readers.frames import Frame, LabelReader, RawDataset, read_header
+from ..readers.frames import Frame, LabelReader, RawDataset, read_header, reader_of
 
 REPORT = "rejected.csv"
 
@@ -60,7 +60,7 @@ def _check(frame: Frame, reader: LabelReader | None, max_pixels: int) -> Header 
             return header
         blame = frame.label
         label_header = read_header(reader, frame.label, max_pixels=max_pixels)
-        reader.check(label_header)
+        reader_of(reader, frame.label).check(label_header)
         if (label_header.height, label_header.width) != (header.height, header.width):
             reason = size_mismatch((header.height, header.width), (label_header.height, label_header.width))
             if header.orientation > 4 and (label_header.height, label_header.width) == (header.width, header.height):

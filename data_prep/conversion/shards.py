@@ -19,7 +19,7 @@ from msda_tf.image_files import headers
 from msda_tf.image_files.headers import BadFrame
 
 from ..labels import label_images
-from ..readers.frames import Frame, Part, RawDataset
+from ..readers.frames import Frame, Part, RawDataset, reader_of
 from . import scan
 from .source import Checksums, checksum
 
@@ -164,7 +164,7 @@ def _convert(
             return stored, None, (checksum(data), None)
         blame = frame.label
         label_data = headers.read_file(frame.label, max_pixels=max_pixels)
-        label = raw.labels.decode(label_data, max_pixels=max_pixels)
+        label = reader_of(raw.labels, frame.label).decode(label_data, max_pixels=max_pixels)
         if label.shape != (header.height, header.width):
             raise BadFrame(scan.size_mismatch((header.height, header.width), label.shape))
     except BadFrame as error:

@@ -7,7 +7,7 @@ import numpy as np
 
 from msda_tf.image_files.headers import MAX_PIXELS, Header
 
-from ..readers.frames import LabelReader, read_header
+from ..readers.frames import LabelReader, read_header, reader_of
 from .label_images import UnknownLabels
 
 
@@ -30,6 +30,10 @@ class HintedLabels:
     def check(self, header: Header) -> None:
         """As the other reader's."""
         self.reader.check(header)
+
+    def of(self, path: pathlib.Path) -> "HintedLabels":
+        """As the other reader's."""
+        return HintedLabels(reader_of(self.reader, path), self.hint)
 
     def decode(self, data: bytes, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         """As the other reader's."""

@@ -5,13 +5,15 @@ from collections.abc import Iterable
 
 from msda_tf.data.writing.notes import Rejected
 from msda_tf.errors import UsageError
+from msda_tf.files import sha256
 from msda_tf.image_files import headers, walk
 
 from ..files import listing
-from ..labels import class_config
+from ..labels import class_config, panoptic_labels
 from ..labels.color_labels import ColorLabels
 from ..labels.hinted_labels import HintedLabels
 from ..labels.label_images import IdLabels
+from ..labels.panoptic_labels import PanopticLabels
 from ..labels.polygon_labels import PolygonLabels
 from ..labels.red_labels import RedLabels
 from . import description as descriptions
@@ -62,12 +64,13 @@ def find(root: pathlib.Path, description: Description, *, kind: str = "custom") 
     _refuse_shared(found)
     parts, splits = _parts(found)
     labelled_splits = [search.split for search, _ in found if search.labelled]
+    reader = _reader(description, root) if labelled_splits else None
     training, evaluation, more = _chosen_splits(description, [search.split for search, _ in found], labelled_splits)
     return RawDataset(
         kind=kind,
         root=root,
         classes=description.rules.classes,
-        labels=_reader(description) if labelled_splits else None,
+        labels=reader,
         parts=tuple(parts),
         splits=splits,
         training_split=training,
@@ -78,6 +81,7 @@ def find(root: pathlib.Path, description: Description, *, kind: str = "custom") 
             "training_split": training,
             "evaluation_split": evaluation,
             **({} if description.whole else {"layout": layout}),
+            **({"segments_sha256": sha256(root / description.segments)} if reader and description.segments else {}),
         },
         rejected=tuple(rejected),
         notices=(*notices, *more),
@@ -287,7 +291,7 @@ def _chosen_splits(
     return training, evaluation, []
 
 
-def _reader(description: Description) -> LabelReader:
+def _reader(description: Description, root: pathlib.Path) -> LabelReader:
     rules = description.rules
     if description.encoding == "rgb":
         reader = ColorLabels(rules.train_ids, rest_ignored=rules.rest_ignored)
@@ -296,8 +300,12 @@ def _reader(description: Description) -> LabelReader:
     else:
         table = class_config.id_table(rules)
         reader = {
+            "panoptic": lambda: PanopticLabels(table, panoptic_labels.read_segments(root / description.segments)),
             "palette": lambda: IdLabels(table, colors=("palette",)),
             "ids": lambda: IdLabels(table, colors=("grey",), bits=(8, 16)),
             "red": lambda: RedLabels(table),
         }[description.encoding]()
-    return HintedLabels(reader, description.hint) if description.hint else reader
+    hint = description.hint
+    if not hint and description.whole:  # a file of the user's own
+        hint = "neither map nor ignore of your description names them"
+    return HintedLabels(reader, hint) if hint else reader

@@ -16,7 +16,7 @@ from ..files.patterns import Pattern
 from ..labels import class_config
 from ..labels.class_config import ClassRules
 
-ENCODINGS = ("ids", "palette", "rgb", "red", "polygons")
+ENCODINGS = ("ids", "palette", "rgb", "red", "polygons", "panoptic")
 
 _LABEL_SUFFIXES = {"polygons": (".json",)}
 
@@ -94,6 +94,7 @@ class Description:
         layout of a file with `splits` has no name, and must be whole.
       encoding: one of ENCODINGS.
       rules: which label value becomes which class.
+      segments: of panoptic labels, the path below the raw folder of the JSON file that says what segments are.
       other_classes: name -> rules for another list of classes, which `--classes` asks for.
       training_split, evaluation_split: as given; None: to be chosen.
       not_this: what is easily taken for it.
@@ -107,6 +108,7 @@ class Description:
     layouts: dict[str, dict[str, Part]]
     encoding: str
     rules: ClassRules
+    segments: str
     other_classes: dict[str, ClassRules]
     training_split: str | None
     evaluation_split: str | None
@@ -134,7 +136,7 @@ def read(path: pathlib.Path) -> Description:
         required=("name", "classes"),
         optional=(
             *("splits", "layouts", "download", "about", "labels", "map", "ignore", "other_classes"),
-            *("training_split", "evaluation_split", "not_this", "hint"),
+            *("training_split", "evaluation_split", "not_this", "hint", "segments"),
         ),
     )
     if ("splits" in fields) == ("layouts" in fields):
@@ -142,6 +144,8 @@ def read(path: pathlib.Path) -> Description:
     encoding = fields["labels"].text() if "labels" in fields else "ids"
     if encoding not in ENCODINGS:
         fields["labels"].fail(f"labels are one of {', '.join(ENCODINGS)}, not {encoding}")
+    if ("segments" in fields) != (encoding == "panoptic"):
+        root.fail("the key segments names the JSON file of panoptic labels: these need it, and no others have it")
     layouts = {"": fields["splits"]} if "splits" in fields else fields["layouts"].mapping()
     described = {name: _read_layout(node, encoding) for name, node in layouts.items()}
     if not described:
@@ -163,6 +167,7 @@ def read(path: pathlib.Path) -> Description:
         layouts=described,
         encoding=encoding,
         rules=_read_rules(fields, encoding),
+        segments=_read_segments(fields["segments"]) if "segments" in fields else "",
         other_classes=_read_other_classes(fields, encoding),
         training_split=fields["training_split"].value if "training_split" in fields else None,
         evaluation_split=fields["evaluation_split"].value if "evaluation_split" in fields else None,
@@ -187,6 +192,13 @@ def _read_download(node: Node) -> Download:
     if into.startswith("/") or ".." in into.split("/"):
         fields["into"].fail(f"{into} leads out of the output folder")
     return Download(fields["url"].text(), sums[0] if sums else None, into)
+
+
+def _read_segments(node: Node) -> str:
+    path = node.text()
+    if path.startswith("/") or ".." in path.split("/"):
+        node.fail(f"{path} leads out of the raw folder: the path is relative to --raw")
+    return path
 
 
 def _read_mistake(node: Node) -> Mistake:

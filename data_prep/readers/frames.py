@@ -45,7 +45,7 @@ class LabelReader(Protocol):
     """How the label files of one data set become trainIds.
 
     A reader of files that are no images has `read_header(path, *, max_pixels) -> Header`, too: the size that a file is
-    for.
+    for. One that needs more than a file's content has `of(path) -> LabelReader`: what decodes that file.
     """
 
     def check(self, header: Header) -> None:
@@ -58,6 +58,11 @@ class LabelReader(Protocol):
 def read_header(reader: LabelReader, path: pathlib.Path, *, max_pixels: int = MAX_PIXELS) -> Header:
     """The size and kind of a label file. Raises BadFrame."""
     return getattr(reader, "read_header", headers.read)(path, max_pixels=max_pixels)
+
+
+def reader_of(reader: LabelReader, path: pathlib.Path) -> LabelReader:
+    """What decodes the file `path`. Raises BadFrame."""
+    return reader.of(path) if hasattr(reader, "of") else reader
 
 
 @dataclass(frozen=True)

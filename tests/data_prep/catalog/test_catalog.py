@@ -14,7 +14,7 @@ from msda_tf.data import manifest as manifests
 from msda_tf.data_prep import catalog
 from msda_tf.data_prep.conversion import convert
 from msda_tf.data_prep.labels import class_map, named_lists
-from msda_tf.data_prep.readers import READERS, custom, description
+from msda_tf.data_prep.readers import READERS, custom, description, frames
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.labels import CITYSCAPES_CLASSES
 
@@ -82,6 +82,11 @@ LAYOUTS = {
         },
     ),
     "wilddash2": ("ids", tables.WILDDASH, {"train": [("images/aa_1.jpg", "labels/aa_1.png")]}),
+    "wilddash2_panoptic": (
+        "panoptic",
+        tables.WILDDASH_PANOPTIC,
+        {"train": [(f"images/aa_{n}.jpg", f"panoptic/aa_{n}.png") for n in (1, 2)]},
+    ),
     "wilddash2 cityscapes-19-vfm": ("ids", tables.WILDDASH_VFM, {"train": [("images/aa_1.jpg", "labels/aa_1.png")]}),
     "bdd100k": (
         "ids",
@@ -174,6 +179,9 @@ def _write_label(path, encoding, values, chosen):
         content = {"imgHeight": chosen.shape[0], "imgWidth": chosen.shape[1], "objects": objects}
         path.write_text(json.dumps(content))
         return
+    if encoding == "panoptic":
+        _write_segments(path, values, chosen)
+        return
     label = np.array(values, np.uint8)[chosen]
     if encoding == "rgba":  # CARLA: green and blue are instances, or nothing
         label = np.dstack([label, label // 2, 255 - label, np.full_like(label, 255)])
@@ -182,6 +190,20 @@ def _write_label(path, encoding, values, chosen):
         picture = picture.convert("P")
         picture.putpalette(bytes(range(256)) * 3)
     picture.save(path)
+
+
+def _write_segments(path, values, chosen):
+    """Two segments of every value, and one that no table names: 0."""
+    halves = np.arange(chosen.size).reshape(chosen.shape) % 2
+    ids = [[70000 + 300 * position + half for half in (0, 1)] for position in range(len(values))]
+    segments = np.array(ids)[chosen, halves]
+    segments[chosen == 0] = 0  # the first value is void
+    Image.fromarray(np.dstack([segments % 256, segments // 256 % 256, segments // 65536]).astype(np.uint8)).save(path)
+    table = path.parent.with_suffix(".json")
+    content = json.loads(table.read_text()) if table.exists() else {"categories": [], "annotations": []}
+    infos = [{"id": each, "category_id": value} for value, pair in zip(values, ids, strict=True) for each in pair]
+    content["annotations"].append({"file_name": path.name, "image_id": 1, "segments_info": infos})
+    table.write_text(json.dumps(content))
 
 
 def _make(root, encoding, table, splits):
@@ -219,7 +241,8 @@ def test_pixels_in_every_layout(tmp_path, case):
     for frame in raw.frames:
         assert (frame.label is None) == (frame.name not in made)
         if frame.label:
-            np.testing.assert_array_equal(raw.labels.decode(frame.label.read_bytes()), made[frame.name])
+            reader = frames.reader_of(raw.labels, frame.label)
+            np.testing.assert_array_equal(reader.decode(frame.label.read_bytes()), made[frame.name])
     for split, pairs in splits.items():
         assert manifest.splits[split].labelled == (pairs[0][1] is not None)
         if manifest.splits[split].labelled:
@@ -313,6 +336,8 @@ def _move(root, old, new):
             ("mapillary_vistas_2", None),
             r"1.2, not to mapillary_vistas_2: use --dataset mapillary_vis",
         ),
+        ("wilddash2", ("wilddash2_panoptic", None), r"aa_1.png belongs to the older public package, wd_public_02, not"),
+        ("wilddash2_panoptic", ("wilddash2", None), r"newer public package, wd_public_v2p0, not to wilddash2: use --"),
         ("idd_lite", ("idd", None), r"9_image.jpg belongs to IDD-Lite, not to idd: use --dataset idd_lite"),
         ("idd", ("idd_lite", None), r"belongs to IDD's segmentation set .20k., not to idd_lite: use --dataset idd"),
         # Other labels than those that are read.
@@ -345,6 +370,42 @@ def test_what_is_found_and_what_was_expected(tmp_path, case, spoil, said):
     with pytest.raises(UsageError, match=said) as caught:
         custom.find(tmp_path / "raw", description.read(catalog.path(dataset)))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda value: value["annotations"].pop(), "aa_2.png: no annotation in the JSON file is of this file"),
+        (lambda value: value["annotations"][1]["segments_info"].pop(), r"segment \d+ is not in the JSON file"),
+        (lambda value: value["annotations"][1]["segments_info"][5].update(category_id=99), "unknown category 99 of"),
+        (lambda value: value["annotations"][1]["segments_info"][5].update(category_id="x"), "'x' where a whole number"),
+        (lambda value: value.pop("annotations"), "no JSON file of panoptic annotations"),
+        (None, "panoptic.json does not exist: it says what the segments in the label files are"),
+    ],
+)
+def test_segments_that_no_table_names(tmp_path, spoil, said):
+    encoding, table, splits = LAYOUTS["wilddash2_panoptic"]
+    _make(tmp_path / "raw", encoding, table, splits)
+    path = tmp_path / "raw" / "panoptic.json"
+    if spoil is None:
+        path.unlink()
+    else:
+        value = json.loads(path.read_text())
+        spoil(value)
+        path.write_text(json.dumps(value))
+    with pytest.raises(MsdaError, match=said) as caught:
+        _prepared(tmp_path / "raw", tmp_path, "wilddash2_panoptic")
+    assert "\n" not in str(caught.value)
+
+
+def test_another_table_of_segments_is_another_input(tmp_path):
+    encoding, table, splits = LAYOUTS["wilddash2_panoptic"]
+    _make(tmp_path / "raw", encoding, table, splits)
+    _prepared(tmp_path / "raw", tmp_path, "wilddash2_panoptic")
+    path = tmp_path / "raw" / "panoptic.json"
+    path.write_text(path.read_text() + " ")
+    with pytest.raises(UsageError, match="force"):
+        _prepared(tmp_path / "raw", tmp_path, "wilddash2_panoptic")
 
 
 def test_ids_of_another_release_get_the_hint(tmp_path):

@@ -119,7 +119,7 @@ def test_other_classes_or_colours_need_force(tmp_path, toys):
         (("images: more/*.png", "pictures: more/*.png"), 6, "splits.test.pictures: there is no such key"),
         (("images: more/*.png", ""), 6, "the key images is missing"),
         (("test:", "te-st:"), 6, "a split's name consists of letters"),
-        (("labels: ids", "labels: colours"), 7, "labels are one of ids, palette, rgb, red, polygons, not"),
+        (("labels: ids", "labels: colours"), 7, "labels are one of ids, palette, rgb, red, polygons, panoptic, not"),
         (("labels: ids", "training_split: val"), 7, "there is no split 'val'; there are train, test"),
         (("labels: ids", "evaluation_split: test"), 7, "split 'test' has no labels to evaluate on"),
         (("{name: duck, color: [255, 255, 0]}", "{name: duck}"), 9, "the key color is missing"),
