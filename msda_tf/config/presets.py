@@ -1,23 +1,29 @@
 """Named starting points for a configuration: only what differs from the defaults of `TrainConfig`."""
 
+# AdaptSegNet (CVPR 2018) as its code runs: one pooled branch, SGD, two of four rates, batch-of-one statistics.
+_ADAPTSEGNET = {
+    "layout": "s-all",
+    "norm": "adaptsegnet",
+    "aspp_rates": (6, 12),
+    "source_size": (1280, 720),
+    "target_size": (1024, 512),
+    "loss_at": "input",
+    "mean": "imagenet",
+    "optimizer": "sgd",
+    "generator_lr": 2.5e-4,
+    "head_lr_mult": 10.0,
+    "steps": 150000,
+    "poly_steps": 250000,
+}
+
 PRESETS: dict[str, dict] = {
     # The paper's own setting, as far as it states one: the defaults.
     "paper": {},
-    # AdaptSegNet (CVPR 2018) as its code runs: one pooled branch, SGD, two of four rates, batch-of-one statistics.
-    "adaptsegnet": {
-        "layout": "s-all",
-        "norm": "adaptsegnet",
-        "aspp_rates": (6, 12),
-        "source_size": (1280, 720),
-        "target_size": (1024, 512),
-        "loss_at": "input",
-        "mean": "imagenet",
-        "optimizer": "sgd",
-        "generator_lr": 2.5e-4,
-        "head_lr_mult": 10.0,
-        "steps": 150000,
-        "poly_steps": 250000,
-    },
+    "adaptsegnet": _ADAPTSEGNET,
+    # The smaller weights that its authors advise for Torch 0.4 and later (README, issue 69).
+    "adaptsegnet-torch04": {**_ADAPTSEGNET, "adv_weight_feature": 5e-5, "adv_weight_output": 5e-4},
+    # Least squares at both levels, with the weights that its authors name to begin with (issue 88).
+    "adaptsegnet-lsgan": {**_ADAPTSEGNET, "gan": "lsgan", "adv_weight_feature": 2e-3, "adv_weight_output": 1e-2},
     # Fits an 11 GB GPU: the paper's reduced resolution.
     "reduced": {"scale": 0.5, "held_out": 40},
     # One's own data on a small GPU or a patient CPU, from ImageNet weights that pip brings.
