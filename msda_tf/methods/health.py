@@ -1,4 +1,5 @@
-"""Whether the two sides of adversarial training balance, judged from what was logged (metrics.jsonl)."""
+"""Whether a training went well, judged from what was logged (metrics.jsonl): whether the two sides of adversarial
+training balance, and whether the network had to wait for images."""
 
 from collections.abc import Sequence
 
@@ -11,15 +12,36 @@ nothing left to learn from it. Runs that gained from adaptation lay at 0.6 to 0.
 LEAST_ROWS = 20
 """Lines of the log, ten steps each, before anything is said: discriminators begin at chance."""
 
-_ACCURACY = "disc_accuracy/"
+MOST_WAITING = 0.1
+"""Share of the time that steps may wait for images; with shards on a fast disk it is 0.01."""
+
+_ACCURACY, _WAITING = "disc_accuracy/", "waiting_for_data"
 
 
 def warnings(rows: Sequence[Row]) -> list[str]:
-    """What is wrong with discriminators in the last fifth of a training, one sentence for each that is out of balance.
+    """What was wrong in the last fifth of a training, a sentence each.
 
     Args:
       rows: of `msda_tf.training.log.read`, all of them.
     """
+    return [*_out_of_balance(rows), *_input_bound(rows)]
+
+
+def _input_bound(rows: Sequence[Row]) -> list[str]:
+    waited = [row.values[_WAITING] for row in rows if row.values.get(_WAITING) is not None]
+    if len(waited) < LEAST_ROWS:
+        return []
+    last = waited[-(len(waited) // 5) :]
+    share = sum(last) / len(last)
+    if share <= MOST_WAITING:
+        return []
+    return [
+        f"input-bound: {100 * share:.0f} % of the time went into waiting for images; prepare --image-format jpeg or "
+        "--scale 0.5, or a faster disk, would help"
+    ]
+
+
+def _out_of_balance(rows: Sequence[Row]) -> list[str]:
     logged = [row for row in rows if any(name.startswith(_ACCURACY) for name in row.values)]
     if len(logged) < LEAST_ROWS:
         return []

@@ -1,4 +1,4 @@
-"""Discriminators out of balance are named; those that are well, and short trainings, are not."""
+"""Discriminators out of balance and waiting for images are named; what is well, and short trainings, are not."""
 
 import json
 
@@ -31,3 +31,15 @@ def test_who_is_well_is_not(tmp_path):
     assert warnings(tmp_path, 0.5, 1.0, rows=19) == []  # too early to tell
     (tmp_path / "metrics.jsonl").write_text(json.dumps({"step": 10, "seg/output/S-All": 1.0}) + "\n")
     assert health.warnings(log.read(tmp_path / "metrics.jsonl")) == []  # no adversary
+
+
+def test_waiting_for_images_is_named(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    for row in range(1, 41):  # the first steps wait for the pipeline to fill, in every training
+        log.append(path, 10 * row, {"waiting_for_data": 0.9 if row < 10 else 0.31})
+    (said,) = health.warnings(log.read(path))
+    assert said.startswith("input-bound: 31 % of the time")
+    log.append(path, 410, {"seg/output/S-All": 1.0})  # a line of something else
+    assert len(health.warnings(log.read(path))) == 1
+    path.write_text("".join(json.dumps({"step": 10 * n, "waiting_for_data": 0.05}) + "\n" for n in range(1, 41)))
+    assert health.warnings(log.read(path)) == []
