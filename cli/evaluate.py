@@ -34,6 +34,7 @@ from .terminal import say
     help="With fewer classes: the mean of their IoUs, or ignore the pixels of the others.",
 )
 @options.select
+@options.serve
 @click.option("--pictures", "panels", type=click.IntRange(0), default=0, help="Write this many panels to RUN/pictures.")
 @click.option(
     "--json",

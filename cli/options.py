@@ -67,6 +67,11 @@ results = click.option("--output", required=True, type=Path(), help="Folder to w
 merge = click.option("--merge", type=click.Choice(MERGE_RULES), help="Rule of Max Merge.  [default: the run's]")
 branches = click.option("--branches", type=Names(), help="Branches to merge, separated by commas.  [default: all]")
 select = click.option("--select", type=click.Choice(["last", "best"]), help="Checkpoint to use.  [default: the run's]")
+serve = click.option(
+    "--serve",
+    type=click.Choice(["teacher", "student"]),
+    help="Weights to use of a run that has a teacher.  [default: the run's, the teacher]",
+)
 max_pixels = click.option(
     "--max-pixels",
     type=click.IntRange(1, LARGEST),

@@ -35,6 +35,7 @@ from .terminal import say
 @options.merge
 @options.branches
 @options.select
+@options.serve
 def command(directories, source, output, kinds, submission, tta, **others):
     """Segment images or a video.
 

@@ -30,6 +30,7 @@ from .terminal import say
 @options.limit
 @options.merge
 @options.select
+@options.serve
 def command(directories, output, **others):
     """Write one HTML page about runs: scores, classes, confusion, training curves, images.
 

@@ -79,6 +79,7 @@ def evaluate(
     limit: int | None = None,
     merge: str | None = None,
     select: str | None = None,
+    serve: str | None = None,
     panels: int = 0,
     output: str | pathlib.Path | None = None,
     on_progress: Callable[[int, int], None] = lambda done, count: None,
@@ -94,6 +95,7 @@ def evaluate(
       merge: one of `RULES`, or "all" for every rule, on the image and on the networks' maps; the runs' own by default.
         Beside another rule than the paper's, the paper's is scored, too.
       select: "last" or "best" checkpoint; each run's own choice by default.
+      serve: "teacher" or "student", for runs that have both; each run's own choice by default.
       panels: number of images, evenly spread over those scored, of which a panel is written to `pictures/`.
       output: where `metrics.json` is written instead.
       on_progress: called with (images done, number of images).
@@ -105,7 +107,9 @@ def evaluate(
         device's memory is too small.
     """
     every = merge == "all"
-    networks = trained.load(directories, merge="max-logit" if every else merge, select=select, calibrated=every)
+    networks = trained.load(
+        directories, merge="max-logit" if every else merge, select=select, serve=serve, calibrated=every
+    )
     run = networks.runs[0]
     written = pathlib.Path(output) if output else run.paths.metrics
     files.check_place(written)

@@ -27,6 +27,7 @@ def export(
     *,
     merge: str | None = None,
     select: str | None = None,
+    serve: str | None = None,
     branches: Sequence[str] | None = None,
     precision: str | None = None,
     scale: float | None = None,
@@ -44,6 +45,7 @@ def export(
       output: the model's folder (a server's base path).
       merge: one of `msda_tf.inference.merge.RULES`; the runs' own by default.
       select: "last" or "best" checkpoint; each run's own choice by default.
+      serve: "teacher" or "student", for runs that have both; each run's own choice by default.
       branches: shown names of the branches to merge; all that were adapted by default.
       precision: arithmetic of the networks instead of the one they were trained in.
       scale: size of the networks' input against the image, instead of the one they were trained at.
@@ -69,7 +71,7 @@ def export(
             "another folder with --output, or rename that one"
         )
     networks = trained.load(
-        directories, merge=merge, select=select, branches=branches, only_merged=True, precision=precision
+        directories, merge=merge, select=select, serve=serve, branches=branches, only_merged=True, precision=precision
     )
     if scale is not None:
         networks = dataclasses.replace(networks, inference=_rescaled(networks.inference, scale))

@@ -47,6 +47,7 @@ def predict(
     flip: bool = False,
     merge: str | None = None,
     select: str | None = None,
+    serve: str | None = None,
     branches: Sequence[str] | None = None,
     max_pixels: int = MAX_PIXELS,
     on_progress: Callable[[int, int], None] = lambda done, count: None,
@@ -67,6 +68,7 @@ def predict(
       flip: average over the image and its mirror image.
       merge: one of `msda_tf.inference.merge.RULES`; the runs' own by default.
       select: "last" or "best" checkpoint; each run's own choice by default.
+      serve: "teacher" or "student", for runs that have both; each run's own choice by default.
       branches: shown names of the branches to merge; all that were adapted by default.
       max_pixels: larger images are refused before they are decoded; their headers tell.
       on_progress: called with (images done, number of images, or 0 if it is not known).
@@ -88,7 +90,7 @@ def predict(
         names = images.result_names(found)
         paths = {image: {kind: output / kind / name for kind in kinds} for image, name in names.items()}
 
-    networks = trained.load(directories, merge=merge, select=select, branches=branches, only_merged=True)
+    networks = trained.load(directories, merge=merge, select=select, serve=serve, branches=branches, only_merged=True)
     classes = networks.classes
     if for_submission:
         submission.check_classes(classes)

@@ -12,11 +12,12 @@ from absl import logging
 from msda_tf import lock, runs, weights
 from msda_tf.config import TrainConfig, validate
 from msda_tf.config.branches import NetworkPlan, adapts
-from msda_tf.config.inputs import input_size
+from msda_tf.config.inputs import crop_size, input_size
 from msda_tf.data import manifest as manifests_module
 from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.data.manifest import Manifest
 from msda_tf.errors import MsdaError, UsageError
+from msda_tf.methods import METHODS
 from msda_tf.methods.task import SegmentationTask
 from msda_tf.runs import Run, beginning, cross_source
 from msda_tf.training import checkpoint_files
@@ -48,13 +49,30 @@ def load_manifests(config: TrainConfig) -> dict[str, Manifest]:
                 f"source {name!r} has {len(manifest.classes)} classes and target {config.target!r} {len(classes)}, or "
                 "they are named differently: prepare both with the same class list"
             )
+    cropped = crop_size(config, found)
     for manifest in found.values():
         height, width = input_size(config, manifest)
+        if cropped and (cropped[0] > height or cropped[1] > width):
+            raise UsageError(
+                f"crop is {cropped[1]}x{cropped[0]}, but images of {manifest.name!r} reach the network with "
+                f"{width}x{height} pixels: lower crop, or raise scale, or source_size and target_size"
+            )
         if min(height, width) < SMALLEST_INPUT:
             raise UsageError(
                 f"images of {manifest.name!r} reach the network with {width}x{height} pixels, fewer than the "
                 f"{SMALLEST_INPUT} that a discriminator needs: raise scale, or source_size and target_size"
             )
+    if cropped and min(cropped) < SMALLEST_INPUT:
+        raise UsageError(
+            f"crops of {cropped[1]}x{cropped[0]} pixels are smaller than the {SMALLEST_INPUT} that a network needs: "
+            "raise crop"
+        )
+    beyond = [number for number in config.feature_distance_classes if number >= len(classes)]
+    if METHODS[config.method].teacher and config.feature_distance and beyond:
+        raise UsageError(
+            f"feature_distance_classes names class {beyond[0]}, but {config.target!r} has {len(classes)}, counted from "
+            "0: name those of its things"
+        )
     return found
 
 
@@ -134,7 +152,8 @@ def check_batch(
             f"= {config.accumulate}: choose a multiple, or fewer devices with CUDA_VISIBLE_DEVICES"
         )
     # Less than what a step takes, but no machine has it: what needs more memory than there is must not be tried.
-    pixels = {name: math.prod(input_size(config, manifest)) for name, manifest in manifests.items()}
+    cropped = crop_size(config, manifests)
+    pixels = {name: math.prod(cropped or input_size(config, manifest)) for name, manifest in manifests.items()}
     needed = 12 * config.batch_size // machines * sum(pixels.values())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > memory:
@@ -190,6 +209,8 @@ def _train_network(run, config, network, manifests, workers: Workers, on_progres
         if workers.chief:
             runs.note_starting_weights(run.directory, network, report.described())
         on_weights(network, report)
+    if not trainer.checkpoints.steps():
+        workers.together(task.begin)
     try:
         with workers.together_or_not_at_all():
             outcome = trainer.run()

@@ -21,6 +21,7 @@ __all__ = ["FIELDS", "PAPER_DATASETS", "TrainConfig", "from_saved", "read_yaml",
 PAPER_DATASETS = ("gta5", "synthia", "cityscapes")
 
 _WITH_DISCRIMINATORS = {"method": tuple(name for name, entry in METHODS.items() if entry.discriminators)}
+_WITH_TEACHER = {"method": tuple(name for name, entry in METHODS.items() if entry.teacher)}
 
 _BY_HELD_OUT = ("calibrated-probability", "weighted-probability", "class-weighted-probability")
 
@@ -64,6 +65,49 @@ class TrainConfig:
         minimum=0,
     )
     flip: bool = knob(False, "mirror half of the images; the paper states no augmentation")
+    crop: tuple[int, int] | None = knob(
+        None,
+        "[width, height] of random crops of the network's input, from all data sets; by default none, but with a "
+        "teacher all are cut to the size that they have in common",
+        minimum=1,
+        maximum=32768,
+    )
+    random_scale: tuple[float, float] = knob(
+        (1.0, 1.0),
+        "smallest and largest factor by which images are resized before they are cropped; published recipes have none",
+        minimum=0.1,
+        maximum=10,
+    )
+    crop_max_share: float = knob(
+        1.0,
+        "largest part of a crop of a source that one class should have; up to ten are drawn; 0.75 in DAFormer",
+        minimum=0,
+        maximum=1,
+    )
+    source_images: str = knob(
+        "shuffled",
+        "order of a source's images: all alike, or those of rare classes more often (DAFormer, eqs. 8-9)",
+        ("shuffled", "rare-classes"),
+    )
+    rare_temperature: float = knob(
+        0.01,
+        "of rare-classes: the lower, the more often the rarest; DAFormer's; 0.05 in VFM-UDA++",
+        minimum=1e-4,
+        maximum=1000,
+        only_for={"source_images": ("rare-classes",)},
+    )
+    rare_min_pixels: int = knob(
+        3000,
+        "pixels of a class that a stored label needs to count as one with that class, as DAFormer",
+        minimum=0,
+        only_for={"source_images": ("rare-classes",)},
+    )
+    rare_crop_ratio: float = knob(
+        0.5,
+        "a crop should show this part of rare_min_pixels of the class it was drawn for; up to ten are drawn",
+        minimum=0,
+        only_for={"source_images": ("rare-classes",)},
+    )
     # Network
     layout: str = knob(
         "separate",
@@ -136,8 +180,113 @@ class TrainConfig:
     )
     loss_at: str = knob(
         "label",
-        "compare at the size of the stored label (the paper, also at half resolution) or of the input",
+        "compare at the size of the stored label (the paper, also at half resolution) or of the input; crops and "
+        "methods with a teacher always compare at that of the input",
         ("label", "input"),
+        only_for={"method": tuple(name for name, entry in METHODS.items() if not entry.teacher)},
+    )
+    loss_over: str = knob(
+        "valid",
+        "cross-entropies are means over labelled pixels, or, as in DAFormer, over all, of which others count 0",
+        ("valid", "all"),
+    )
+    # Self-training
+    ema_decay: float = knob(
+        0.999,
+        "of the teacher, the moving average of the network's weights: DAFormer's; 0.99 in DACS",
+        minimum=0,
+        maximum=1,
+        only_for=_WITH_TEACHER,
+    )
+    ema_when: str = knob(
+        "before",
+        "the teacher follows before the network's step (DAFormer) or after it (DACS)",
+        ("before", "after"),
+        only_for=_WITH_TEACHER,
+    )
+    self_training_start: int = knob(
+        0,
+        "step before which pseudo-labels weigh nothing; they are computed all the same",
+        minimum=0,
+        only_for=_WITH_TEACHER,
+    )
+    pseudo_merge: str = knob(
+        "mean-probability",
+        "how the teacher's branches are merged, on their small maps, into one pseudo-label",
+        ("max-logit", "max-probability", "mean-probability"),
+        only_for=_WITH_TEACHER,
+    )
+    pseudo_threshold: float = knob(
+        0.968, "probability from which the teacher is sure, as DACS", minimum=0, maximum=1, only_for=_WITH_TEACHER
+    )
+    pseudo_weight: str = knob(
+        "share",
+        "weight of pseudo-labels: the share of pixels that are sure, for all (DACS); 1 for each pixel that is, else 0; "
+        "or that with a threshold for each class, lower where the teacher is less sure (FreeMatch, eq. 10)",
+        ("share", "pixel", "class"),
+        only_for=_WITH_TEACHER,
+    )
+    pseudo_margins: tuple[float, float, float, float] = knob(
+        (0.0, 0.0, 0.0, 0.0),
+        "top, bottom, left and right parts of target images whose pseudo-labels weigh nothing: DAFormer has 0.03, "
+        "0.234, 0, 0, for Cityscapes' bonnet and sky",
+        minimum=0,
+        maximum=1,
+        only_for=_WITH_TEACHER,
+    )
+    mix_weight: float = knob(
+        1.0, "lambda of mixed images against that of a source's own, as DACS", minimum=0, only_for=_WITH_TEACHER
+    )
+    classmix_classes: str = knob(
+        "image",
+        "half of which classes are pasted: those of the source image (DACS), or of the whole batch (DAFormer)",
+        ("image", "batch"),
+        only_for=_WITH_TEACHER,
+    )
+    colour_jitter: float = knob(
+        0.25,
+        "largest change of brightness, contrast, saturation and hue of mixed images, as DACS; 0.2 in DAFormer",
+        minimum=0,
+        maximum=0.5,
+        only_for=_WITH_TEACHER,
+    )
+    blur: bool = knob(
+        True, "blur half of the batches of mixed images, sigma 0.15 to 1.15, as DACS", only_for=_WITH_TEACHER
+    )
+    masked: bool = knob(
+        False, "learn from target images of which blocks are hidden, too (MIC); one more pass", only_for=_WITH_TEACHER
+    )
+    mask_weight: float = knob(
+        1.0, "lambda of masked images, as MIC", minimum=0, only_for={**_WITH_TEACHER, "masked": (True,)}
+    )
+    mask_ratio: float = knob(
+        0.7,
+        "part of an image that is hidden, as MIC",
+        minimum=0,
+        maximum=1,
+        only_for={**_WITH_TEACHER, "masked": (True,)},
+    )
+    mask_block: int = knob(
+        64,
+        "side of a block in pixels of the input: MIC's at Cityscapes' own size; 32 at half of it",
+        minimum=1,
+        maximum=32768,
+        only_for={**_WITH_TEACHER, "masked": (True,)},
+    )
+    feature_distance: bool = knob(
+        False,
+        "hold the backbone's last map near that of the starting weights, on things (DAFormer)",
+        only_for=_WITH_TEACHER,
+    )
+    feature_distance_weight: float = knob(
+        0.005, "its lambda, as DAFormer", minimum=0, only_for={**_WITH_TEACHER, "feature_distance": (True,)}
+    )
+    feature_distance_classes: tuple[int, ...] = knob(
+        (6, 7, 11, 12, 13, 14, 15, 16, 17, 18),
+        "trainIds of things: Cityscapes', as DAFormer",
+        minimum=0,
+        maximum=254,
+        only_for={**_WITH_TEACHER, "feature_distance": (True,)},
     )
     # Optimisation
     steps: int = knob(50000, "the paper's number; it reports convergence from 20000", minimum=1)
@@ -214,6 +363,12 @@ class TrainConfig:
     evaluate_every: int = knob(2000, "steps between evaluations during training; 0: none", minimum=0)
     evaluate_images: int = knob(
         50, "target images scored during training, spread over the test split; 0: all", minimum=0
+    )
+    serve: str = knob(
+        "teacher",
+        "the network that segments: the teacher, or the student, which the published figures are of",
+        ("teacher", "student"),
+        only_for=_WITH_TEACHER,
     )
     select: str = knob(
         "last",
@@ -303,7 +458,21 @@ def validate(config: TrainConfig) -> None:
         raise UsageError(f"a source is named twice in --sources {','.join(config.sources)}")
     if not config.held_out and config.merge in _BY_HELD_OUT:
         raise UsageError(f"merge={config.merge} goes by held-out images of the sources: set held_out, such as 20")
+    _check_self_training(config)
     if config.batch_size % config.accumulate:
         raise UsageError(
             f"batch_size {config.batch_size} cannot be split into accumulate = {config.accumulate} equal parts"
+        )
+
+
+def _check_self_training(config: TrainConfig) -> None:
+    """Raises UsageError for what leaves nothing to learn from."""
+    low, high = config.random_scale
+    if low > high:
+        raise UsageError(f"random_scale [{low:g}, {high:g}]: the first, the smallest factor, is larger than the second")
+    top, bottom, left, right = config.pseudo_margins
+    if top + bottom >= 1 or left + right >= 1:
+        raise UsageError(
+            f"pseudo_margins {list(config.pseudo_margins)} leave nothing of the image: top and bottom, and left and "
+            "right, must be less than 1 together"
         )

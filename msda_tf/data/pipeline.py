@@ -7,12 +7,15 @@ resumes at step k opens the data set at batch k and gets what an uninterrupted r
 import numpy as np
 import tensorflow as tf
 
+from msda_tf.data import class_counts
 from msda_tf.data.corrupt import CorruptRecords
+from msda_tf.data.crops import Crops, inside_margins
 from msda_tf.data.held_out import chosen
 from msda_tf.data.index import RecordIndex
 from msda_tf.data.loading import RecordSource, load
 from msda_tf.data.manifest import Manifest
 from msda_tf.data.order import shuffled_records, stream_key
+from msda_tf.data.rare_classes import RareClasses, RareSampling
 from msda_tf.data.transforms import Size, flipped, resize_image, resize_label
 from msda_tf.errors import UsageError
 
@@ -30,6 +33,9 @@ def training_batches(
     stream: str,
     first_batch: int = 0,
     flip: bool = False,
+    crops: Crops | None = None,
+    margins: tuple[float, float, float, float] | None = None,
+    rare: RareSampling | None = None,
     exclude_evaluation: bool = False,
     held_out: int = 0,
     worker: int = 0,
@@ -49,6 +55,9 @@ def training_batches(
       stream: name of this stream of images; streams of different names are shuffled independently.
       first_batch: number of the first batch to give; any number costs the same.
       flip: mirror every second image at random, together with its label.
+      crops: how images, and labels of their size, are resized and cropped at random.
+      margins: parts of an image at its top, bottom, left and right; `inside` tells which pixels are not in them.
+      rare: draws images by their rare classes, instead of shuffling all; for labelled ones.
       exclude_evaluation: leave out images that are also in the evaluation split.
       held_out: leave out at most so many images: those that `held_out_images` gives.
       worker, workers: of several workers, each gets its own part (`batch_size / workers` images) of every global
@@ -58,7 +67,7 @@ def training_batches(
 
     Returns:
       A data set of dictionaries: `image` uint8 `[B, H, W, 3]` RGB 0-255, `label` uint8 `[B, H_l, W_l]` trainIds (only
-      if `labelled`), `filename` string `[B]`.
+      if `labelled`), `filename` string `[B]`, `inside` uint8 `[B, H, W]` (only with `margins`).
 
     Raises:
       UsageError: the split has no labels or no images, or `batch_size` is not a multiple of `workers`.
@@ -67,22 +76,37 @@ def training_batches(
     if batch_size % workers:
         raise UsageError(f"batch_size {batch_size} must be a multiple of the number of workers, {workers}")
     index = _open(manifest, manifest.training_split, exclude_evaluation=exclude_evaluation)
+    kept = ~chosen(index.file_names(), held_out) if held_out else np.ones(len(index), bool)
     if held_out:
-        index = index.only(~chosen(index.file_names(), held_out))
+        index = index.only(kept)
     if labelled and not manifest.splits[manifest.training_split].labelled:
         raise UsageError(
             f"data set {manifest.name!r} has no labels in its split {manifest.training_split!r}: "
             "it can be the target, not a source"
         )
     share = batch_size // workers
-    positions = shuffled_records(len(index), seed=seed, stream=stream, first=first_batch * batch_size)
+    first = first_batch * batch_size
+    if rare is None:
+        positions = shuffled_records(len(index), seed=seed, stream=stream, first=first)
+    else:
+        counts = class_counts.read(manifest, manifest.training_split)
+        drawn = RareClasses(counts[kept], rare, seed=seed, stream=stream)
+        positions = drawn.records(first)
     if workers > 1:
         positions = positions.filter(lambda position, record: position % batch_size // share == worker)
 
     def finish(position, example):
-        example["image"] = resize_image(example["image"], image_size)
+        size, of_label = image_size, label_size or image_size
+        if crops is not None:
+            size = of_label = crops.scaled(image_size, [stream_key(seed, f"{stream}/scale"), position])
+        example["image"] = resize_image(example["image"], size)
         if labelled:
-            example["label"] = resize_label(example["label"], label_size or image_size)
+            example["label"] = resize_label(example["label"], of_label)
+        if margins is not None:
+            example["inside"] = resize_label(inside_margins(image_size, margins), size)
+        if crops is not None:
+            wanted = drawn.drawn(position)[1] if rare is not None else None
+            example = crops.cut(example, [stream_key(seed, f"{stream}/crop"), position], wanted)
         if flip:
             example = flipped(example, key=[stream_key(seed, f"{stream}/flip"), position])
         # Batches of one, which the paper trains on, need not be copied together.

@@ -43,7 +43,7 @@ def decode_image(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def resize_image(image: tf.Tensor, size: Size) -> tf.Tensor:
-    """Resizes uint8 `[H, W, 3]` to uint8 `[*size, 3]`: bicubic with antialiasing.
+    """Resizes uint8 `[H, W, 3]` to uint8 `[*size, 3]`: bicubic with antialiasing. The size may be int32 `[2]`.
 
     The rounded result of `tf.image.resize(image, size, "bicubic", antialias=True)`, and Pillow's BICUBIC but for
     rounding: Pillow rounds after each axis, so that single pixels differ by a level or two.
@@ -57,7 +57,7 @@ def resize_image(image: tf.Tensor, size: Size) -> tf.Tensor:
         return tf.transpose(tf.saturate_cast(tf.round(columns), tf.uint8), [1, 0, 2])
 
     result = tf.cond(tf.reduce_all(tf.shape(image)[:2] == size), lambda: image, resized)
-    result.set_shape([*size, 3])
+    result.set_shape([*(size if isinstance(size, tuple) else (None, None)), 3])
     return result
 
 
@@ -70,13 +70,13 @@ def _resize_first_axis(image: tf.Tensor, length: int) -> tf.Tensor:
 
 
 def resize_label(label: tf.Tensor, size: Size) -> tf.Tensor:
-    """Resizes uint8 `[H, W]` to uint8 `[*size]`: nearest neighbour, identical to Pillow's."""
+    """Resizes uint8 `[H, W]` to uint8 `[*size]`: nearest neighbour, as Pillow's. The size may be int32 `[2]`."""
 
     def resized():
         return tf.image.resize(label[..., None], size, "nearest")[..., 0]
 
     result = tf.cond(tf.reduce_all(tf.shape(label) == size), lambda: label, resized)
-    result.set_shape(size)
+    result.set_shape(size if isinstance(size, tuple) else (None, None))
     return result
 
 

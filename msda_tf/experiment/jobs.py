@@ -21,6 +21,7 @@ from msda_tf.errors import MsdaError, UsageError
 from msda_tf.evaluation import metrics
 from msda_tf.evaluation.metrics import Metrics
 from msda_tf.experiment import oracle
+from msda_tf.methods import METHODS
 from msda_tf.runs import datasets
 from msda_tf.runs.directory import RunDirectory
 from msda_tf.runs.made_from import MadeFrom, Weights
@@ -197,6 +198,9 @@ def _outdated(job: Job, found: Metrics, made_from: MadeFrom, manifest: Manifest)
     split = manifest.splits.get(found.split)
     if {each.run for each in scored} != set(directories):
         return "other runs"
+    serves = job.config.serve == "teacher" if METHODS[job.config.method].teacher else None
+    if any(each.teacher != serves for each in scored if each.run == job.directory.name):
+        return "the other weights of teacher and student"
     if any(each.selected_on_target_labels != best or not _is_there(each, directories) for each in scored):
         return "other weights"
     if not all(best or each.step == job.config.steps for each in scored):

@@ -17,6 +17,7 @@ class Entry:
       adapts: whether it learns from the target's images. If not, its step sees the sources alone, its S-All branch is
         the paper's No Adapt column, and its branches take no part in Max Merge beside those of a method that adapts.
       discriminators: whether its networks have discriminators.
+      teacher: whether it keeps a teacher, a second network that labels the target's images and is the one that serves.
       summary: what it is, for help and documentation.
     """
 
@@ -24,6 +25,7 @@ class Entry:
     adapts: bool
     discriminators: bool
     summary: str
+    teacher: bool = False
 
 
 METHODS: dict[str, Entry] = {
@@ -38,6 +40,20 @@ METHODS: dict[str, Entry] = {
         adapts=False,
         discriminators=False,
         summary="the sources' labels alone (eq. 1): with layout s-all the paper's No Adapt column",
+    ),
+    "self-training": Entry(
+        "msda_tf.methods.self_training",
+        adapts=True,
+        discriminators=False,
+        teacher=True,
+        summary="a teacher labels the target, and every branch learns from its source mixed with it",
+    ),
+    "adversarial+self-training": Entry(
+        "msda_tf.methods.self_training",
+        adapts=True,
+        discriminators=True,
+        teacher=True,
+        summary="both at once",
     ),
 }
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from msda_tf.config import TrainConfig
 from msda_tf.methods import losses
-from msda_tf.methods.domain_pass import GradientSum, HeadLosses, clipped, descend, micro_batches
+from msda_tf.methods.domain_pass import GradientSum, HeadLosses, clipped, descend, micro_batches, no_terms
 from msda_tf.methods.optimizers import discriminator_optimizer, generator_optimizer, learning_rate
 from msda_tf.methods.supervised import SourceLoss
 from msda_tf.models.layers.resize import upsample
@@ -48,6 +48,7 @@ class Adversarial:
         self, *, config: TrainConfig, segmenter, feeds, generator_optimizer, discriminator_optimizer, strategy
     ):
         self.config, self.segmenter, self.feeds, self.strategy = config, segmenter, feeds, strategy
+        self.serves = segmenter
         self.generator_optimizer, self.discriminator_optimizer = generator_optimizer, discriminator_optimizer
         self.checkpointables = {
             "generator_optimizer": generator_optimizer,
@@ -61,24 +62,39 @@ class Adversarial:
     def step(self, batch: dict) -> dict[str, tf.Tensor]:
         """Equation 5: the network and the discriminators descend, from the same weights."""
         network, discriminator, metrics = self.gradients(batch)
-        network = clipped(network, self.generator_optimizer, self.config.clip_norm)
-        return metrics | descend([
-            ("generator", self.generator_optimizer, network, self.segmenter.generator_variables),
-            ("discriminator", self.discriminator_optimizer, discriminator, self.segmenter.discriminator_variables),
-        ])  # fmt: skip
+        return metrics | self.descend(network, discriminator)
 
-    def gradients(self, batch: dict):
+    def gradients(self, batch: dict, *, further=no_terms, on_source_map=None):
         """Equation 4: (network's gradients, discriminators' gradients, metrics) of one replica's batch.
 
         Gradients follow `segmenter.generator_variables` and `segmenter.discriminator_variables`.
+
+        Args:
+          batch: see `msda_tf.methods.contract.Method`.
+          further: of a micro-batch, gives arguments of `GradientSum.add` for what another method adds to this one.
+          on_source_map: see `GradientSum.add`, for the sources' images.
         """
         valid = self._source_loss.valid_pixels(batch)
         total = GradientSum(self.segmenter, self.generator_optimizer, self.discriminator_optimizer)
         for part in micro_batches(batch, self.config.accumulate):
             for branches, source in zip(self.feeds, part["sources"], strict=True):
-                total.add(source, branches, lambda *head: self._source_terms(*head, valid))
+                total.add(source, branches, lambda *head: self._source_terms(*head, valid), on_source_map)
             total.add(part["target"], self.segmenter.branches, self._target_terms)
+            for term in further(part):
+                total.add(*term)
         return total.network, total.discriminator, total.metrics
+
+    def descend(self, network: list, discriminator: list) -> dict[str, tf.Tensor]:
+        """Applies what `gradients` gave."""
+        network = clipped(network, self.generator_optimizer, self.config.clip_norm)
+        return descend([
+            ("generator", self.generator_optimizer, network, self.segmenter.generator_variables),
+            ("discriminator", self.discriminator_optimizer, discriminator, self.segmenter.discriminator_variables),
+        ])  # fmt: skip
+
+    def pixels(self, labels: tf.Tensor) -> tf.Tensor:
+        """See `SourceLoss.pixels`."""
+        return self._source_loss.pixels(labels)
 
     def _source_terms(self, level, branch, logits, source, valid) -> HeadLosses:
         """lambda_seg * L_seg (eq. 1), and the source's half of L_D (eq. 2)."""

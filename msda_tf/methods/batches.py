@@ -6,11 +6,14 @@ import tensorflow as tf
 
 from msda_tf.config import TrainConfig
 from msda_tf.config.branches import NetworkPlan
-from msda_tf.config.inputs import image_mean, input_size
+from msda_tf.config.inputs import compares_at_input, crop_size, image_mean, input_size
 from msda_tf.data import held_out, pipeline
 from msda_tf.data.corrupt import CorruptRecords
+from msda_tf.data.crops import Crops
 from msda_tf.data.manifest import Manifest
 from msda_tf.data.order import PooledSchedule
+from msda_tf.data.rare_classes import RareSampling
+from msda_tf.methods import METHODS
 from msda_tf.training import replicas
 
 
@@ -37,6 +40,7 @@ class Batches:
         self._config, self._network, self._strategy, self._corrupt = config, network, strategy, corrupt
         self._sources = [manifests[name] for name in config.sources]
         self._target = manifests[config.target]
+        self._crop = crop_size(config, manifests)
 
     def starting_at(self, first_step: int) -> Iterator[dict]:
         """The batches of steps first_step, first_step + 1, ...: the same whatever the first is.
@@ -64,7 +68,7 @@ class Batches:
                 "sources": [
                     {"image": images["image"], "label": images["label"], "mean": mean} for images, mean in sources
                 ],
-                "target": {"image": own["image"], "mean": target_mean},
+                "target": {name: own[name] for name in ("image", "inside") if name in own} | {"mean": target_mean},
                 "names": [images["filename"] for images, _ in sources] + [own["filename"]],
             }
             step += 1
@@ -80,7 +84,15 @@ class Batches:
     def _stream(self, manifest: Manifest, *, labelled: bool, first_batch: int, stream: str):
         config = self._config
         size = input_size(config, manifest)
-        label_size = (manifest.height, manifest.width) if config.loss_at == "label" else size
+        label_size = size if compares_at_input(config) else (manifest.height, manifest.width)
+        crops = margins = rare = None
+        if self._crop is not None:
+            least = config.rare_crop_ratio * config.rare_min_pixels
+            crops = Crops(self._crop, config.random_scale, config.crop_max_share, least)
+        if not labelled and METHODS[config.method].teacher and any(config.pseudo_margins):
+            margins = config.pseudo_margins
+        if labelled and config.source_images == "rare-classes":
+            rare = RareSampling(config.rare_temperature, config.rare_min_pixels)
 
         def dataset(worker: int, workers: int):
             return pipeline.training_batches(
@@ -93,6 +105,9 @@ class Batches:
                 stream=stream,
                 first_batch=first_batch,
                 flip=config.flip,
+                crops=crops,
+                margins=margins,
+                rare=rare,
                 exclude_evaluation=config.exclude_test and not labelled,
                 held_out=config.held_out if labelled else 0,
                 worker=worker,

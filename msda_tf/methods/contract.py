@@ -4,21 +4,26 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
+from msda_tf.models.segmenter import MultiSourceSegmenter
+
 
 class Method(Protocol):
     """Trains one network.
 
     A batch is a dictionary:
       sources: for each feed `image` uint8 `[B, H, W, 3]`, `label` uint8 `[B, H_l, W_l]`, `mean` float32 `[3]` (RGB).
-      target: `image` uint8 `[B, H_t, W_t, 3]`, `mean` float32 `[3]`. Its labels are not even accepted.
+      target: `image` uint8 `[B, H_t, W_t, 3]`, `mean` float32 `[3]`. Its labels are not even accepted. With
+        `pseudo_margins` also `inside` uint8 `[B, H_t, W_t]`, 0 in them.
 
     Attributes:
       checkpointables: what training needs to go on, besides the network, by name: optimizers and the like.
       headline: label -> prefix of the metrics whose mean the progress line shows under it.
+      serves: the network that segments: the one that is trained, or its teacher.
     """
 
     checkpointables: dict[str, Any]
     headline: dict[str, str]
+    serves: MultiSourceSegmenter
 
     def step(self, batch: dict) -> dict[str, tf.Tensor]:
         """One replica's part of one step, run inside `strategy.run`.

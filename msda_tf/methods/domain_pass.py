@@ -54,20 +54,26 @@ class GradientSum:
         self._segmenter, self._optimizer = segmenter, optimizer
         self._discriminator_optimizer = discriminator_optimizer
 
-    def add(self, images: dict, branches: tuple[str, ...], head_losses: HeadLossFunction) -> None:
+    def add(self, images: dict, branches: tuple[str, ...], head_losses: HeadLossFunction, on_map=None) -> None:
         """Passes one domain's images through the network and adds what its heads' losses give.
 
         Args:
-          images: `image` uint8 `[B, H, W, 3]` RGB and `mean` float32 `[3]`; what else there is, `head_losses` gets.
+          images: `image` `[B, H, W, 3]` RGB 0-255 and `mean` float32 `[3]`; what else there is, `head_losses` gets.
           branches: whose heads the domain passes.
           head_losses: called once for each level and branch.
+          on_map: of the backbone's last map, float32 `[B, h, w, D]`, and `images`, gives a loss of the network, float32
+            `[]`, and metrics.
         """
         with tf.control_dependencies(self._tensors()):
             images = tf.nest.map_structure(tf.identity, images)
         metrics, discriminators, upstream, before = {}, {}, [], []
         with tf.GradientTape() as tape:
             inputs = centred(images["image"], images["mean"])
-            logits = self._segmenter(inputs, branches=branches, training=True)
+            if on_map is None:
+                logits = self._segmenter(inputs, branches=branches, training=True)
+            else:
+                logits, features = self._segmenter(inputs, branches=branches, training=True, with_maps=True)
+                last = tf.cast(features[-1], tf.float32)
             heads = [(level, branch) for level in LEVELS for branch in branches]
             maps = [tf.cast(logits[level][branch], tf.float32) for level, branch in heads]
         for (level, branch), small in zip(heads, maps, strict=True):
@@ -90,6 +96,12 @@ class GradientSum:
                     discriminators[path] = discriminators[path] + gradient if path in discriminators else gradient
                     before = [*before, gradient]
             metrics |= losses.metrics
+        if on_map is not None:
+            with tf.GradientTape() as map_tape:
+                map_tape.watch(last)
+                loss, found = on_map(last, images)
+                loss = self._optimizer.scale_loss(loss)
+            maps, upstream, metrics = [*maps, last], [*upstream, map_tape.gradient(loss, last)], metrics | found
         network = tape.gradient(maps, values(self._segmenter.generator_variables), output_gradients=upstream)
         self.network = _added(self.network, network)
         own = [discriminators.get(variable.path) for variable in self._segmenter.discriminator_variables]
@@ -134,6 +146,11 @@ def descend(updates: list[tuple[str, object, list, list]]) -> dict[str, tf.Tenso
     return norms
 
 
+def no_terms(part: dict) -> list:
+    """What a method adds to another if it adds nothing."""
+    return []
+
+
 def micro_batches(batch: dict, parts: int) -> list[dict]:
     """The batch cut into `parts` of equal numbers of images, to save memory; means are shared."""
     if parts == 1:
@@ -146,10 +163,10 @@ def micro_batches(batch: dict, parts: int) -> list[dict]:
 
         return {name: piece(name, value) for name, value in images.items()}
 
-    return [
-        {"sources": [part(number, source) for source in batch["sources"]], "target": part(number, batch["target"])}
-        for number in range(parts)
-    ]
+    def of_all(number, images):
+        return [part(number, each) for each in images] if isinstance(images, list) else part(number, images)
+
+    return [{name: of_all(number, images) for name, images in batch.items()} for number in range(parts)]
 
 
 def values(variables) -> list[tf.Variable]:

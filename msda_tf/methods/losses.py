@@ -18,14 +18,17 @@ def valid_pixels(labels: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(tf.cast(labels != IGNORE, tf.float32))
 
 
-def segmentation_loss(logits: tf.Tensor, labels: tf.Tensor, normalizer: tf.Tensor | None = None) -> tf.Tensor:
-    """Cross-entropy of a source's maps (eq. 1).
+def segmentation_loss(
+    logits: tf.Tensor, labels: tf.Tensor, normalizer: tf.Tensor | None = None, weights: tf.Tensor | None = None
+) -> tf.Tensor:
+    """Cross-entropy of a source's maps (eq. 1), or, with weights, of maps under pseudo-labels (DACS, eq. 4).
 
     Args:
       logits: `[B, H, W, C]` float32, at the labels' size.
       labels: `[B, H, W]` uint8 trainIds; 255 is ignored.
       normalizer: what the sum over valid pixels is divided by; their number by default. A caller that spreads one
         batch over replicas or micro-batches passes the number of valid pixels of the whole batch.
+      weights: `[B, H, W]` float32, of each pixel; they do not change what the sum is divided by.
 
     Returns:
       the mean over the valid pixels; 0 if there is none.
@@ -33,6 +36,8 @@ def segmentation_loss(logits: tf.Tensor, labels: tf.Tensor, normalizer: tf.Tenso
     valid = labels != IGNORE
     safe = tf.where(valid, tf.cast(labels, tf.int32), 0)
     entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=safe, logits=tf.cast(logits, tf.float32))
+    if weights is not None:
+        entropy *= weights
     total = tf.reduce_sum(tf.where(valid, entropy, 0.0))
     if normalizer is None:
         normalizer = valid_pixels(labels)

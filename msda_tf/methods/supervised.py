@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from msda_tf.config import TrainConfig
 from msda_tf.methods import losses
-from msda_tf.methods.domain_pass import GradientSum, HeadLosses, clipped, descend, micro_batches
+from msda_tf.methods.domain_pass import GradientSum, HeadLosses, clipped, descend, micro_batches, no_terms
 from msda_tf.methods.optimizers import generator_optimizer, learning_rate
 from msda_tf.models.layers.resize import upsample
 from msda_tf.models.segmenter import MultiSourceSegmenter
@@ -30,26 +30,42 @@ class Supervised:
     headline = {"seg": "seg/output/"}
 
     def __init__(self, *, config: TrainConfig, segmenter, feeds, generator_optimizer, strategy):
-        self.config, self.segmenter, self.feeds = config, segmenter, feeds
+        self.config, self.segmenter, self.feeds, self.strategy = config, segmenter, feeds, strategy
+        self.serves = segmenter
         self.generator_optimizer = generator_optimizer
         self.checkpointables = {"generator_optimizer": generator_optimizer}
         self._source_loss = SourceLoss(config, segmenter, feeds, strategy)
 
     def step(self, batch: dict) -> dict[str, tf.Tensor]:
         """The network descends on lambda_seg * L_seg."""
-        network, _, metrics = self.gradients(batch)
-        network = clipped(network, self.generator_optimizer, self.config.clip_norm)
-        variables = self.segmenter.generator_variables
-        return metrics | descend([("generator", self.generator_optimizer, network, variables)])
+        network, nothing, metrics = self.gradients(batch)
+        return metrics | self.descend(network, nothing)
 
-    def gradients(self, batch: dict):
-        """(network's gradients, no others, metrics) of one replica's batch."""
+    def gradients(self, batch: dict, *, further=no_terms, on_source_map=None):
+        """(network's gradients, no others, metrics) of one replica's batch.
+
+        Args:
+          batch: see `msda_tf.methods.contract.Method`.
+          further: of a micro-batch, gives arguments of `GradientSum.add` for what another method adds to this one.
+          on_source_map: see `GradientSum.add`, for the sources' images.
+        """
         valid = self._source_loss.valid_pixels(batch)
         total = GradientSum(self.segmenter, self.generator_optimizer)
         for part in micro_batches(batch, self.config.accumulate):
             for branches, source in zip(self.feeds, part["sources"], strict=True):
-                total.add(source, branches, lambda *head: self._source_loss(*head, valid)[0])
+                total.add(source, branches, lambda *head: self._source_loss(*head, valid)[0], on_source_map)
+            for term in further(part):
+                total.add(*term)
         return total.network, [], total.metrics
+
+    def descend(self, network: list, nothing: list) -> dict[str, tf.Tensor]:
+        """Applies what `gradients` gave."""
+        network = clipped(network, self.generator_optimizer, self.config.clip_norm)
+        return descend([("generator", self.generator_optimizer, network, self.segmenter.generator_variables)])
+
+    def pixels(self, labels: tf.Tensor) -> tf.Tensor:
+        """See `SourceLoss.pixels`."""
+        return self._source_loss.pixels(labels)
 
     def learning_rates(self, step: int) -> dict[str, float]:
         """Of the generator."""
@@ -71,10 +87,10 @@ class SourceLoss:
         self._lambda_seg = {"feature": config.seg_weight_feature, "output": config.seg_weight_output}
 
     def valid_pixels(self, batch: dict) -> dict[str, tf.Tensor]:
-        """Number of labelled pixels that train each branch, over all replicas and micro-batches: float32 scalars."""
+        """Number of pixels that train each branch, over all replicas and micro-batches: float32 scalars."""
         valid = {
             branch: tf.add_n([
-                losses.valid_pixels(source["label"])
+                self.pixels(source["label"])
                 for feed, source in zip(self._feeds, batch["sources"], strict=True) if branch in feed
             ])
             for branch in self._branches
@@ -82,6 +98,12 @@ class SourceLoss:
         if self._strategy.num_replicas_in_sync > 1:
             valid = tf.distribute.get_replica_context().all_reduce("SUM", valid)
         return valid
+
+    def pixels(self, labels: tf.Tensor) -> tf.Tensor:
+        """What a sum over labels `[B, H, W]` is divided by, float32 scalar: those of a class, or all."""
+        if self._config.loss_over == "all":
+            return tf.cast(tf.size(labels), tf.float32)
+        return losses.valid_pixels(labels)
 
     def __call__(self, level, branch, logits, source, valid) -> tuple[HeadLosses, tf.Tensor]:
         """Equation 1 for one head, and the logits at the label's size, float32 `[B, H_l, W_l, C]`."""

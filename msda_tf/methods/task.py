@@ -56,7 +56,9 @@ class SegmentationTask:
         branches = {branch: branch for branch in network.branches}
         mean = image_mean(config, self.target)
         self.inference = Inference(
-            [member(config, self.segmenter, mean=mean, branches=branches)], rule=config.merge, merge_at=config.merge_at
+            [member(config, self.method.serves, mean=mean, branches=branches)],
+            rule=config.merge,
+            merge_at=config.merge_at,
         )
         self.held_out = HeldOut(config=config, network=network, segmenter=self.segmenter, manifests=manifests)
         self._label_maps = tf.function(self.inference.label_maps, reduce_retracing=True)
@@ -65,9 +67,22 @@ class SegmentationTask:
         """Batches of the method's step, from any step on, with the images' names under "names"."""
         return self._batches.starting_at(first_step)
 
+    def begin(self) -> None:
+        """To be called before the first step, when starting weights are there: all networks have the same."""
+        if self.method.serves is not self.segmenter:
+            weights = {variable.path: variable for variable in self.segmenter.variables}
+            for variable in self.method.serves.variables:
+                variable.assign(weights[variable.path])
+
     def train_step(self, batch: dict) -> dict[str, tf.Tensor]:
         """Runs one step on a batch of `batches`: losses and norms, float32 scalars at the weights before it."""
-        return self._step({"sources": batch["sources"], "target": batch["target"]})
+        metrics = self._step({"sources": batch["sources"], "target": batch["target"]})
+        return {self._named(name): value for name, value in metrics.items()}
+
+    def _named(self, metric: str) -> str:
+        """A metric's name, with its class's own instead of a number."""
+        kind, _, number = metric.rpartition("/")
+        return f"{kind}/{self.classes.names[int(number)]}" if number.isdecimal() else metric
 
     def step_graph(self, batch: dict) -> tf.Graph:
         """What TensorFlow is given to run for a batch of `batches` (traced now, if this is the first)."""

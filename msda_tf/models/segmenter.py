@@ -64,10 +64,21 @@ class MultiSourceSegmenter(keras.Model):
         """The module of a level."""
         return {"feature": self.feature_module, "output": self.output_module}[level]
 
-    def call(self, images, branches: tuple[str, ...] | None = None, levels: tuple[str, ...] = LEVELS, training=False):
-        """Logits of the named branches and levels (all by default), at the backbone's resolution."""
+    def call(
+        self,
+        images,
+        branches: tuple[str, ...] | None = None,
+        levels: tuple[str, ...] = LEVELS,
+        training=False,
+        with_maps=False,
+    ):
+        """Logits of the named branches and levels (all by default), at the backbone's resolution.
+
+        With `with_maps`, the pair of them and the backbone's four maps.
+        """
         maps = self.backbone(tf.cast(images, self.compute_dtype), training=training)
-        return {level: self.module(level)(maps, branches=branches, training=training) for level in levels}
+        logits = {level: self.module(level)(maps, branches=branches, training=training) for level in levels}
+        return (logits, maps) if with_maps else logits
 
     def build(self, input_shape):
         self.backbone.build(input_shape)

@@ -19,6 +19,7 @@ def make(
     limit: int | None = None,
     merge: str | None = None,
     select: str | None = None,
+    serve: str | None = None,
     on_progress: Callable[[int, int], None] = lambda done, count: None,
 ) -> Evaluation:
     """Scores runs and writes the page, and the scores beside it as `<output>.json`, the form of `metrics.json`.
@@ -27,7 +28,7 @@ def make(
       directories: run directories; those with adaptation are merged.
       output: the HTML file.
       gallery: number of most improved and of most damaged images.
-      data, split, limit, merge, select, on_progress: as in `msda_tf.evaluate.evaluate`.
+      data, split, limit, merge, select, serve, on_progress: as in `msda_tf.evaluate.evaluate`.
 
     Raises:
       UsageError, MsdaError: as in `msda_tf.evaluate.evaluate`; or a log of training is damaged, or another process
@@ -44,6 +45,7 @@ def make(
             limit=limit,
             merge=merge,
             select=select,
+            serve=serve,
             output=output.with_suffix(".json"),
             on_progress=on_progress,
             on_image=shots.see,

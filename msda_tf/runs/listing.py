@@ -124,6 +124,8 @@ def _evaluated(run: Run) -> tuple[float, str] | None:
         notes.append(f"at step {min(each.step for each in made_from.networks)}")
     if any(each.selected_on_target_labels for each in made_from.networks):
         notes.append("selected on the target's labels")
+    for teacher in sorted({each.teacher for each in made_from.networks} - {None}):
+        notes.append("the teacher's weights" if teacher else "the student's weights")
     if made_from.data is not None and not made_from.data.as_trained:
         notes.append("on other data than the run's")
     return found.scores(branch).miou_all, "; ".join(notes)

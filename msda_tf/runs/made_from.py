@@ -8,7 +8,8 @@ In metrics.json, in an export's metadata and wherever else a result is kept:
      "data": {"name": "cityscapes", "directory": "/data/cityscapes", "dataset_sha256": "...", "as_trained": true}}
 
 `checkpoint_sha256` is that of the checkpoint's checkpoint.json, which holds those of its files; `dataset_sha256` is
-that of dataset.json, which holds those of the shards. Results of earlier versions have neither.
+that of dataset.json, which holds those of the shards. Results of earlier versions have neither. `teacher`, true or
+false, stands beside the weights of runs that have a teacher and a student.
 """
 
 import pathlib
@@ -29,6 +30,7 @@ class Checkpoint:
       steps: how many the run is to have.
       best: whether it was selected by its score on the target's labels.
       sha256: by which the checkpoint is known.
+      teacher: whether they are the teacher's weights, or the student's; None of a method without teacher.
     """
 
     network: pathlib.Path
@@ -36,6 +38,7 @@ class Checkpoint:
     steps: int
     best: bool
     sha256: str
+    teacher: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -47,18 +50,20 @@ class Weights:
       step: number of finished training steps.
       selected_on_target_labels: whether it was the checkpoint with the best score on the target's labels.
       checkpoint_sha256: None in results of earlier versions.
+      teacher: as in `Checkpoint`.
     """
 
     network: str
     step: int
     selected_on_target_labels: bool
     checkpoint_sha256: str | None = None
+    teacher: bool | None = None
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> "Weights":
         """A checkpoint's."""
         name = "/".join(checkpoint.network.resolve().parts[-3:])
-        return cls(name, checkpoint.step, checkpoint.best, checkpoint.sha256)
+        return cls(name, checkpoint.step, checkpoint.best, checkpoint.sha256, checkpoint.teacher)
 
     @property
     def run(self) -> str:
@@ -68,8 +73,8 @@ class Weights:
     def may_be(self, other: "Weights") -> bool:
         """Whether nothing tells that these are other weights: checksums count where both are known."""
         known = None not in (self.checkpoint_sha256, other.checkpoint_sha256)
-        same = (self.network, self.step, self.selected_on_target_labels)
-        return same == (other.network, other.step, other.selected_on_target_labels) and (
+        same = (self.network, self.step, self.selected_on_target_labels, self.teacher)
+        return same == (other.network, other.step, other.selected_on_target_labels, other.teacher) and (
             not known or self.checkpoint_sha256 == other.checkpoint_sha256
         )
 
@@ -114,7 +119,10 @@ class MadeFrom:
             "merge": self.merge,
             "merge_at": self.merge_at,
             "merged": list(self.merged),
-            "networks": [vars(weights) for weights in self.networks],
+            "networks": [
+                {key: value for key, value in vars(weights).items() if key != "teacher" or value is not None}
+                for weights in self.networks
+            ],
         }
         return value if self.data is None else {**value, "data": vars(self.data)}
 
@@ -144,6 +152,7 @@ def _weights(value: dict) -> Weights:
         state_file.whole(value, "step"),
         state_file.flag(value, "selected_on_target_labels"),
         _optional(value, "checkpoint_sha256"),
+        None if value.get("teacher") is None else state_file.flag(value, "teacher"),
     )
 
 

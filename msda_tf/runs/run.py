@@ -36,6 +36,7 @@ _FREE = (
     "merge_at",
     "merge_level",
     "select",
+    "serve",
     "init",
     "init_partial",
 )

@@ -17,6 +17,7 @@ from msda_tf.inference.members import Inference, Member
 from msda_tf.inference.merge import CALIBRATED, RULES
 from msda_tf.inference.networks import build_segmenter, member
 from msda_tf.labels import ClassList
+from msda_tf.methods import METHODS
 from msda_tf.runs import Run
 from msda_tf.runs import cross_source as run_tables
 from msda_tf.runs.cross_source import Cells
@@ -25,7 +26,7 @@ from msda_tf.training import checkpoint_files
 from msda_tf.training.checkpoints import Checkpoints
 
 # What a checkpoint holds beyond what segments.
-_NOT_FOR_INFERENCE = re.compile(r"\w+_optimizer|segmenter/\w+_module/discriminator_.+")
+_NOT_FOR_INFERENCE = r"\w+_optimizer|segmenter/\w+_module/discriminator_.+|self_training|start"
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,12 @@ class Trained:
             if c.step < c.steps and not c.best
         ]
         best = [f"{c.network} (step {c.step})" for c in self.checkpoints if c.best]
-        return unfinished + ([f"checkpoint selected on the target's labels: {', '.join(best)}"] if best else [])
+        who = [
+            f"{c.network}: weights of the {'teacher' if c.teacher else 'student'}"
+            for c in self.checkpoints
+            if c.teacher is not None
+        ]
+        return unfinished + who + ([f"checkpoint selected on the target's labels: {', '.join(best)}"] if best else [])
 
 
 def load(
@@ -95,6 +101,7 @@ def load(
     *,
     merge: str | None = None,
     select: str | None = None,
+    serve: str | None = None,
     branches: Sequence[str] | None = None,
     only_merged: bool = False,
     precision: str | None = None,
@@ -110,6 +117,7 @@ def load(
       directories: run directories, at least one.
       merge: one of `msda_tf.inference.merge.RULES`; the runs' own by default.
       select: "last" or "best" checkpoint; each run's own choice by default.
+      serve: "teacher" or "student", for runs that have both; each run's own choice by default.
       branches: shown names of the branches to load and merge; all by default.
       only_merged: leave out branches that take no part in the merge.
       precision: arithmetic of the networks instead of the one they were trained in.
@@ -144,7 +152,7 @@ def load(
             if branches is not None or only_merged:
                 own = {shown: branch for shown, branch in own.items() if shown in merged}
             if own:
-                loaded, checkpoint = _load_network(run, network, own, select=select, precision=precision)
+                loaded, checkpoint = _load_network(run, network, own, select=select, serve=serve, precision=precision)
                 members.append(loaded)
                 checkpoints.append(checkpoint)
                 training_sets |= {shown: _training_sets(run, branch) for shown, branch in own.items()}
@@ -235,7 +243,13 @@ def _training_sets(run: Run, branch: str) -> str:
 
 
 def _load_network(
-    run: Run, network: NetworkPlan, branches: dict[str, str], *, select: str | None, precision: str | None
+    run: Run,
+    network: NetworkPlan,
+    branches: dict[str, str],
+    *,
+    select: str | None,
+    serve: str | None,
+    precision: str | None,
 ) -> tuple[Member, Checkpoint]:
     folder = run.folder(network)
     checkpoints = Checkpoints(folder.checkpoints)
@@ -252,7 +266,10 @@ def _load_network(
         )
     config = dataclasses.replace(run.config, precision=precision or run.config.precision)
     segmenter = build_segmenter(config, network, len(run.classes), discriminators=False)
-    step, _ = checkpoints.restore({"segmenter": segmenter}, step=step, left_over=_NOT_FOR_INFERENCE)
+    teacher = (serve or run.config.serve) == "teacher" if METHODS[run.config.method].teacher else None
+    wanted, other = ("teacher", "segmenter") if teacher else ("segmenter", "teacher")
+    left_over = re.compile(f"{_NOT_FOR_INFERENCE}|{other}")
+    step, _ = checkpoints.restore({wanted: segmenter}, step=step, left_over=left_over)
     known_by = checkpoint_files.checksum(checkpoint_files.folder(folder.checkpoints, step))
-    checkpoint = Checkpoint(folder.path, step, config.steps, best, known_by)
+    checkpoint = Checkpoint(folder.path, step, config.steps, best, known_by, teacher)
     return member(config, segmenter, mean=run.mean_rgb, branches=branches), checkpoint

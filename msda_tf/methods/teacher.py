@@ -1,0 +1,124 @@
+"""The teacher of self-training: the moving average of a whole network with all its branches, and what it says."""
+
+import keras
+import tensorflow as tf
+
+from msda_tf.config import TrainConfig
+from msda_tf.inference import merge
+from msda_tf.methods import moving_average, pseudo_labels
+from msda_tf.models.layers.resize import upsample
+from msda_tf.models.preprocess import centred
+from msda_tf.models.segmenter import MultiSourceSegmenter
+
+_SURENESS_DECAY = 0.99
+
+
+class State(keras.layers.Layer):
+    """What self-training remembers besides weights.
+
+    Attributes:
+      steps: finished, int64 `[]`.
+      sureness: mean confidence of the pixels that the teacher gave each class lately, float32 `[C]`.
+    """
+
+    def __init__(self, classes: int):
+        super().__init__(name="state", dtype="float32")
+        options = {"trainable": False, "initializer": "zeros"}
+        self.steps = self.add_weight(name="steps", shape=(), dtype="int64", **options)
+        self.sureness = self.add_weight(name="sureness", shape=(classes,), dtype="float32", **options)
+        self.built = True
+
+
+class Teacher:
+    """Follows a network, and labels the target for it.
+
+    Norm statistics are averaged like weights, and dropout is off: what the teacher says does not depend on the other
+    images of a batch. (The published code normalises by the batch's own statistics; with frozen norms it is the same.)
+
+    Args:
+      config: decay, threshold and rules.
+      student: the network to follow.
+      network: another one of its kind, without discriminators, that becomes the teacher.
+      state: see `State`.
+      strategy: in whose scope all of them were made.
+    """
+
+    def __init__(self, config: TrainConfig, student: MultiSourceSegmenter, network: MultiSourceSegmenter, state: State,
+                 strategy: tf.distribute.Strategy):  # fmt: skip
+        self.config, self.network, self.state, self._strategy = config, network, state, strategy
+        of_student = {variable.path: variable for variable in student.variables}
+        self._averages = network.variables
+        self._originals = [of_student[variable.path] for variable in self._averages]
+
+    def follow(self, when: str) -> None:
+        """Moves towards the student if this is the moment for it: "before" or "after" the student's step.
+
+        In the first step it always becomes a copy before: starting weights are read after it was made.
+        """
+        steps, decay = self.state.steps.value, self.config.ema_decay
+        if when == self.config.ema_when:
+            moving_average.follow(self._averages, self._originals, moving_average.decay_at(steps, decay))
+        elif when == "before":
+            self.copy_at_first(self._averages, self._originals)
+
+    def copy_at_first(self, copies, originals) -> None:
+        """Makes variables copies of others in the first step; later they stay as they are."""
+        first = tf.equal(self.state.steps.value, 0)
+        pairs = [(old.value, new.value) for old, new in zip(copies, originals, strict=True)]
+        moving_average.assign(
+            pairs, lambda old, new, first: old.assign(tf.where(first, tf.convert_to_tensor(new), old)), first
+        )
+
+    def label(self, target: dict) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+        """Pseudo-labels of a replica's target images, with weights that all replicas' images decide on.
+
+        Args:
+          target: `image` uint8 `[B, H, W, 3]`, `mean` float32 `[3]`, and perhaps `inside` uint8 `[B, H, W]`, 0 where
+            pixels are not to count.
+
+        Returns:
+          `label` uint8 `[B, H, W]`, `weight` and `confidence` float32 `[B, H, W]`; and this replica's share of metrics.
+        """
+        config, classes = self.config, self.network.num_classes
+        size = target["image"].shape[1:3]
+        level = config.merge_level
+        inputs = centred(target["image"], target["mean"])
+        maps = self.network(inputs, branches=self.network.branches, levels=(level,), training=False)[level]
+        scores = merge.merge_scores([tf.cast(each, tf.float32) for each in maps.values()], config.pseudo_merge)
+        scores = upsample(scores, size, align_corners=config.align_corners)
+        labels, confidence = pseudo_labels.labels_and_confidence(scores, config.pseudo_merge)
+        sure = tf.reduce_sum(tf.cast(confidence >= config.pseudo_threshold, tf.float32))
+        counts, sums = pseudo_labels.class_sums(labels, confidence, classes)
+        replicas = self._strategy.num_replicas_in_sync
+        if replicas > 1:
+            sure, counts, sums = tf.distribute.get_replica_context().all_reduce("SUM", [sure, counts, sums])
+        pixels = tf.reduce_sum(counts)
+        sureness = self._remember(counts, sums)
+        thresholds = tf.fill([classes], config.pseudo_threshold)
+        if config.pseudo_weight == "class":
+            thresholds = pseudo_labels.class_thresholds(sureness, config.pseudo_threshold)
+        weight = pseudo_labels.weights(
+            confidence, labels, how=config.pseudo_weight, thresholds=thresholds, share=sure / pixels
+        )
+        if "inside" in target:
+            weight *= tf.cast(target["inside"], tf.float32)
+        weight *= tf.cast(self.state.steps.value >= config.self_training_start, tf.float32)
+        metrics = {"pseudo_label/sure": sure / pixels / replicas}
+        for c in range(classes):
+            metrics[f"pseudo_label_share/{c}"] = counts[c] / pixels / replicas
+            metrics[f"pseudo_label_sureness/{c}"] = sureness[c] / replicas
+        return {"label": labels, "weight": weight, "confidence": confidence}, metrics
+
+    def _remember(self, counts, sums) -> tf.Tensor:
+        """The classes' mean confidence, float32 `[C]`, with this batch's; a class that it does not show keeps its."""
+        old = self.state.sureness.value
+        decay = moving_average.decay_at(self.state.steps.value, _SURENESS_DECAY)
+        mean = tf.math.divide_no_nan(sums, counts)
+        new = tf.where(counts > 0, tf.where(old > 0, moving_average.averaged(old, mean, decay), mean), old)
+        moving_average.assign([(old, new)], lambda variable, value: variable.assign(value))
+        return new
+
+    def count(self) -> None:
+        """Ends a step."""
+        steps = self.state.steps.value
+        moving_average.assign([(steps, steps + 1)], lambda variable, value: variable.assign(value))
