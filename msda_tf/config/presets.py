@@ -16,6 +16,58 @@ _ADAPTSEGNET = {
     "poly_steps": 250000,
 }
 
+_SMALL = {
+    "backbone": "efficientnet-lite0",
+    "output_stride": 16,
+    "scale": 0.5,
+    "generator_lr": 2e-4,
+    "head_lr_mult": 10.0,
+    "batch_size": 2,
+    "flip": True,
+    "steps": 10000,
+    "evaluate_every": 500,
+    "held_out": 40,
+}
+
+_DAFORMER = {
+    "method": "self-training",
+    "layout": "joint",
+    "backbone": "mit-b5",
+    "decoder": "daformer",
+    "source_size": (1280, 720),
+    "target_size": (1024, 512),
+    "crop": (512, 512),
+    "crop_max_share": 0.75,
+    "flip": True,
+    "source_images": "rare-classes",
+    "rare_temperature": 0.01,
+    "rare_min_pixels": 3000,
+    "rare_crop_ratio": 0.5,
+    "mean": "imagenet",
+    # Its network has classifiers at the output alone, and divides by all pixels.
+    "seg_weight_feature": 0.0,
+    "loss_over": "all",
+    "batch_size": 2,
+    "optimizer": "adamw",
+    "generator_lr": 6e-5,
+    "weight_decay": 0.01,
+    "head_lr_mult": 10.0,
+    "warm_up": 1500,
+    "poly_power": 1.0,
+    "steps": 40000,
+    "ema_decay": 0.999,
+    "ema_when": "before",
+    "pseudo_threshold": 0.968,
+    "pseudo_weight": "share",
+    # 15 and 120 rows of crops of 512.
+    "pseudo_margins": (15 / 512, 120 / 512, 0.0, 0.0),
+    "classmix_classes": "batch",
+    "colour_jitter": 0.2,
+    "feature_distance": True,
+    "feature_distance_weight": 0.005,
+    "feature_distance_classes": (6, 7, 11, 12, 13, 14, 15, 16, 17, 18),
+}
+
 PRESETS: dict[str, dict] = {
     # The paper's own setting, as far as it states one: the defaults.
     "paper": {},
@@ -27,18 +79,37 @@ PRESETS: dict[str, dict] = {
     # Fits an 11 GB GPU: the paper's reduced resolution.
     "reduced": {"scale": 0.5, "held_out": 40},
     # One's own data on a small GPU or a patient CPU, from ImageNet weights that pip brings.
-    "small": {
-        "backbone": "efficientnet-lite0",
-        "output_stride": 16,
-        "scale": 0.5,
-        "generator_lr": 2e-4,
-        "head_lr_mult": 10.0,
+    "small": _SMALL,
+    # DACS (WACV 2021), configs/configUDA.json and trainUDA.py; several sources share one network and one teacher.
+    "dacs": {
+        "method": "self-training",
+        "layout": "joint",
+        "source_size": (1280, 720),
+        "target_size": (1024, 512),
+        "crop": (512, 512),
+        "mean": "imagenet",
+        # Its network has classifiers at the output alone.
+        "seg_weight_feature": 0.0,
         "batch_size": 2,
-        "flip": True,
-        "steps": 10000,
-        "evaluate_every": 500,
-        "held_out": 40,
+        "optimizer": "sgd",
+        "generator_lr": 2.5e-4,
+        "head_lr_mult": 10.0,
+        "steps": 250000,
+        "ema_decay": 0.99,
+        "ema_when": "after",
+        "pseudo_threshold": 0.968,
+        "pseudo_weight": "share",
+        "classmix_classes": "image",
+        "colour_jitter": 0.25,
+        "checkpoint_every": 5000,
+        "evaluate_every": 5000,
     },
+    # DAFormer (CVPR 2022), configs/daformer/gta2cs_uda_warm_fdthings_rcs_croppl_a999_daformer_mitb5_s0.py.
+    "daformer": _DAFORMER,
+    # MIC (CVPR 2023) on DAFormer at half of Cityscapes' size, where its blocks have 32 pixels.
+    "mic": {**_DAFORMER, "masked": True, "mask_weight": 1.0, "mask_ratio": 0.7, "mask_block": 32},
+    # Self-training on a small GPU or a patient CPU.
+    "self-training-small": {**_SMALL, "method": "self-training", "layout": "joint", "ema_decay": 0.99},
     # Learns the miniature scenes from random weights on two CPU cores.
     "tiny": {
         "backbone": "tiny",

@@ -1,0 +1,162 @@
+"""What does self-training gain over adversarial training, at equal steps and at equal time, and what of it pays?
+
+    python benchmarks/self_training.py FOLDER --data data --target mine --sources a,b --steps 400
+    python benchmarks/self_training.py FOLDER --data data-miniature --target cityscapes --preset tiny --rows main
+    python benchmarks/self_training.py FOLDER ... --rows adversarial,self-training --equal-time
+
+Trains each row on one thread with layout joint, so that one network gives S-All and Max Merge, and scores the last
+checkpoint on the target's labels. With --equal-time every row has the CPU time that the adversarial one takes for
+--steps. Time is the process's own CPU time, which other programs do not stretch as they do seconds. Everything is kept
+in FOLDER, with the table in results.md; started again, it goes on where it stopped.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+
+from msda_tf import files
+from msda_tf.config import TrainConfig, resolve
+from msda_tf.data import manifest as manifests
+from msda_tf.evaluate import evaluate
+from msda_tf.experiment import oracle
+from msda_tf.train import train
+
+SELF = {"method": "self-training"}
+MAIN = {
+    "no-adapt": {"method": "supervised"},
+    "adversarial": {"method": "adversarial"},
+    "self-training": SELF,
+    "both": {"method": "adversarial+self-training"},
+    "oracle": {"method": "supervised"},
+}
+"""Row -> its settings; the oracle's source is the target with its labels."""
+
+PARTS = {
+    "class-thresholds": {**SELF, "pseudo_weight": "class"},
+    "pixel-threshold": {**SELF, "pseudo_weight": "pixel"},
+    "max-logit-labels": {**SELF, "pseudo_merge": "max-logit"},
+    "rare-classes": {**SELF, "source_images": "rare-classes", "rare_min_pixels": 100},
+    "late-teacher": {**SELF, "self_training_start": "half"},
+    "masked": {**SELF, "masked": True},
+    "batch-classes": {**SELF, "classmix_classes": "batch"},
+    "no-strong": {**SELF, "colour_jitter": 0.0, "blur": False},
+    "adversarial-first": SELF,
+}
+"""One change of self-training each; adversarial-first starts from the weights of the row adversarial."""
+
+ROWS = MAIN | PARTS
+
+
+class Study:
+    """The rows of one target.
+
+    Args:
+      arguments: of the command line.
+    """
+
+    def __init__(self, arguments: argparse.Namespace):
+        self.folder, self.preset, self.steps = arguments.folder, arguments.preset, arguments.steps
+        self.target, self.data = arguments.target, arguments.data
+        self.settings = dict(each.split("=", 1) for each in arguments.settings)
+        self.sources = arguments.sources and arguments.sources.split(",")
+
+    def config(self, row: str, **fixed) -> TrainConfig:
+        """Of a row."""
+        settings = {"data": self.data, "target": self.target, "layout": "joint", "evaluate_every": 0, **ROWS[row]}
+        if self.sources:
+            settings["sources"] = self.sources
+        if row == "oracle":
+            labelled = oracle.link(pathlib.Path(self.data), self.target, self.folder / oracle.FOLDER)
+            settings |= {"data": str(self.folder / oracle.FOLDER), "sources": [labelled.name]}
+        if row == "adversarial-first":
+            settings["init"] = str(self.folder / f"adversarial-{fixed.get('seed', 0)}")
+        if settings.get("self_training_start") == "half":
+            settings["self_training_start"] = fixed["steps"] // 2
+        settings = settings | self.settings | fixed | {"checkpoint_every": fixed["steps"]}
+        return resolve(preset=self.preset, settings=settings, refuse_unread=False)[0]
+
+    def seconds_of_a_step(self, row: str) -> float | None:
+        """CPU seconds, measured in the row's first training; None before it."""
+        kept = self.folder / f"clock-{row}.json"
+        return json.loads(kept.read_text()) if kept.exists() else None
+
+    def scores(self, row: str, seed: int, steps: int, name: str) -> dict:
+        """`metrics.json` of a run, which is trained and scored if it is not."""
+        folder = self.folder / f"{name}-{seed}"
+        metrics = folder / "metrics.json"
+        if not metrics.exists():
+            clock = {}
+
+            def look(network, step, steps, headline):
+                clock[step] = time.process_time()
+
+            train(self.config(row, steps=steps, seed=seed), folder, on_progress=look)
+            first, last = min(clock, default=0), max(clock, default=0)
+            if self.seconds_of_a_step(row) is None and last > first:
+                files.write_json(self.folder / f"clock-{row}.json", (clock[last] - clock[first]) / (last - first))
+            data = str(self.folder / oracle.FOLDER) if row == "oracle" else None
+            evaluate([folder], data=data)
+        return json.loads(metrics.read_text())
+
+
+def table(rows: dict[str, tuple[float, int, list[dict]]], classes: list[str]) -> str:
+    """Markdown: mean over seeds (and its deviation) of S-All and Max Merge, and Max Merge's IoU of each class."""
+    header = ["", "CPU s a step", "steps", "S-All", "Max Merge", *classes]
+    lines = [f"| {' | '.join(header)} |", f"|---{'|---:' * (len(header) - 1)}|"]
+    for name, (seconds, steps, found) in rows.items():
+        last = [list(metrics["branches"].items()) for metrics in found]
+        pooled = [next(v for n, v in each if n in ("S-All", "No Adapt")) for each in last]
+        merged = [each[-1][1] for each in last]
+        ious = [statistics.mean(100 * (scores["iou"][c] or 0) for scores in merged) for c in classes]
+        cells = [name, f"{seconds:.2f}", str(steps), _spread(pooled), _spread(merged), *(f"{iou:.1f}" for iou in ious)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _spread(found: list[dict]) -> str:
+    values = [100 * scores["miou_present"] for scores in found]
+    spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.1f}{spread}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--data", default="data")
+    parser.add_argument("--target", required=True)
+    parser.add_argument("--sources")
+    parser.add_argument("--preset", default="self-training-small")
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--rows", default="all", help="main, all, or names with commas between them")
+    parser.add_argument("--equal-time", action="store_true")
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
+    arguments = parser.parse_args()
+    study = Study(arguments)
+    names = {"main": list(MAIN), "all": list(ROWS)}.get(arguments.rows) or arguments.rows.split(",")
+    classes = list(manifests.find(arguments.data, arguments.target).classes.names)
+    rows = {}
+    for seed in range(arguments.seeds):
+        for row in names:
+            steps, name = arguments.steps, row
+            if arguments.equal_time:
+                own, allowed = study.seconds_of_a_step(row), study.seconds_of_a_step("adversarial")
+                if own is None or allowed is None:
+                    parser.error(f"--equal-time needs the times of adversarial and {row}: run it without, first")
+                steps, name = round(steps * allowed / own), f"{row}-equal-time"
+            scores = study.scores(row, seed, steps, name)
+            rows.setdefault(name, (study.seconds_of_a_step(row) or 0.0, steps, []))[2].append(scores)
+            text = table(rows, classes)
+            with files.replacing(arguments.folder / f"results{'-time' * arguments.equal_time}.md") as temporary:
+                temporary.write_text(text, encoding="utf-8")
+            print(text, flush=True)
+
+
+if __name__ == "__main__":
+    main()
