@@ -1,0 +1,221 @@
+"""The step of self-training against an undivided formulation, and what must hold of its teacher."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from networks import resnet
+from stepped import Stepped
+
+from msda_tf.config import TrainConfig
+from msda_tf.methods.adversarial import Adversarial
+from msda_tf.methods.self_training import SelfTraining
+from msda_tf.methods.supervised import Supervised
+from msda_tf.methods.teacher import State, Teacher
+from msda_tf.models.backbones.atrous_resnet import Depth
+from msda_tf.models.segmenter import LEVELS, MultiSourceSegmenter
+from msda_tf.training.optimizers import make_optimizer
+
+DEPTH = Depth(blocks=(1, 1, 1, 1), planes=(2, 3, 4, 5), stem=4, expansion=2, pool=False)
+CLASSES, SIZE = 5, (33, 49)
+FEEDS = (("S1", "S-All"), ("S2", "S-All"))
+CONFIG = TrainConfig(
+    method="self-training", batch_size=2, pseudo_threshold=0.25, ema_decay=0.9, colour_jitter=0.0, blur=False,
+    feature_distance_classes=(1, 2), mask_block=16,
+)  # fmt: skip
+
+
+@pytest.fixture
+def eager():
+    """Tracing a step costs ten times more than running it once."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def network(discriminators="none", seed=3):
+    keras.utils.set_random_seed(seed)
+    segmenter = MultiSourceSegmenter(
+        branches=("S1", "S2", "S-All"), num_classes=CLASSES, backbone=resnet(DEPTH), norm="group", rates=(1, 2),
+        discriminators=discriminators, discriminator_width=4, name="segmenter",
+    )  # fmt: skip
+    segmenter.create_variables()
+    for variable in segmenter.generator_variables:
+        if len(variable.shape) > 1:  # the classifiers start so flat that no pixel would be sure
+            variable.assign(variable * 5)
+    return segmenter
+
+
+def make(strategy=None, **changes):
+    config = dataclasses.replace(CONFIG, **changes)
+    strategy = strategy or tf.distribute.get_strategy()
+    both = config.method.startswith("adversarial")
+    segmenter = network("branch" if both else "none")
+    options = {"config": config, "segmenter": segmenter, "feeds": FEEDS, "strategy": strategy}
+    options["generator_optimizer"] = make_optimizer("sgd", 1e-2, variables=segmenter.generator_variables)
+    if both:
+        critic = make_optimizer("sgd", 1e-2, variables=segmenter.discriminator_variables)
+        base = Adversarial(**options, discriminator_optimizer=critic)
+    else:
+        base = Supervised(**options)
+    teacher = Teacher(config, segmenter, network(seed=8), State(CLASSES), strategy)
+    start = network(seed=9).backbone if config.feature_distance else None
+    return Stepped(SelfTraining(base=base, teacher=teacher, start=start), strategy)
+
+
+def images(seed, *, labelled=True, size=2):
+    rng = np.random.default_rng(seed)
+    result = {
+        "image": tf.constant(rng.integers(0, 256, (size, *SIZE, 3)), tf.uint8),
+        "mean": tf.constant(rng.uniform(80, 120, 3), tf.float32),
+    }
+    if labelled:
+        label = np.kron(rng.integers(0, CLASSES, (size, 5, 7)), np.ones((8, 8)))[:, : SIZE[0], : SIZE[1]].astype(
+            np.uint8
+        )
+        label[:, : 1 + seed % 5] = 255
+        result["label"] = tf.constant(label)
+    return result
+
+
+def batch(seed=0):
+    return {"sources": [images(seed), images(seed + 1)], "target": images(seed + 50, labelled=False)}
+
+
+def resize(maps, size=SIZE):
+    return tf.compat.v1.image.resize_bilinear(maps, size, align_corners=True)
+
+
+def test_the_step_is_the_sum_of_its_terms(eager):
+    """Own sources plus mixed images, every branch, both levels, at equal weights: one tape over all of it."""
+    step, given = make(), batch()
+    segmenter, config = step.segmenter, step.config
+    before = {variable.path: variable.numpy() for variable in segmenter.variables}
+    target = given["target"]
+    with tf.GradientTape() as tape:
+        # The teacher begins as a copy of the student.
+        maps = segmenter(tf.cast(target["image"], tf.float32) - target["mean"])["output"]
+        merged = resize(tf.reduce_mean([tf.nn.softmax(each) for each in maps.values()], axis=0)).numpy()
+        pseudo, share = merged.argmax(-1), (merged.max(-1) / merged.sum(-1) >= config.pseudo_threshold).mean()
+        weight = tf.fill(pseudo.shape, np.float32(share))
+        views = step.views.of(
+            given, {"label": tf.constant(pseudo, tf.uint8), "weight": weight}, tf.constant(0), replica=0, replicas=1
+        )
+        objective, terms = 0.0, {}
+        for kind, parts in (("seg", given["sources"]), ("mix", views["mixed"])):
+            logits = [segmenter(tf.cast(part["image"], tf.float32) - part["mean"], training=True) for part in parts]
+            for level in LEVELS:
+                for branch in segmenter.branches:
+                    fed = [number for number, feed in enumerate(FEEDS) if branch in feed]
+                    entropies, valid = 0.0, 0
+                    for number in fed:
+                        label, weight = parts[number]["label"].numpy(), parts[number].get("weight", tf.ones([2, *SIZE]))
+                        mask = label != 255
+                        probability = tf.nn.softmax(resize(logits[number][level][branch]))
+                        chosen = tf.reduce_sum(probability * tf.one_hot(np.where(mask, label, 0), CLASSES), -1)
+                        entropies -= tf.reduce_sum(tf.math.log(chosen) * mask * weight)
+                        valid += mask.sum()
+                    terms[f"{kind}/{level}/{branch}"] = entropies / valid
+                    objective += {"feature": 0.1, "output": 1.0}[level] * entropies / valid
+    assert 0.05 < share < 0.95
+    expected = tape.gradient(objective, [variable.value for variable in segmenter.generator_variables])
+    metrics = step(given)
+    for name, value in terms.items():
+        assert float(metrics[name]) == pytest.approx(float(value), rel=1e-4), name
+    assert float(metrics["pseudo_label/sure"]) == pytest.approx(share, rel=1e-5)
+    for variable, gradient in zip(segmenter.generator_variables, expected, strict=True):
+        change = before[variable.path] - 1e-2 * gradient.numpy()
+        np.testing.assert_allclose(
+            variable.numpy(), change, atol=1e-5 + 1e-4 * np.abs(change).max(), err_msg=variable.path
+        )
+    # Before the step the teacher became what the student was.
+    for variable in step.teacher.network.variables:
+        np.testing.assert_array_equal(variable, before[variable.path])
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_the_teacher_follows_all_weights(eager, when):
+    step = make(ema_when=when)
+    history, expected = [], None
+    for number in range(3):
+        weights = {variable.path: variable.numpy() for variable in step.segmenter.variables}
+        history.append(weights)
+        step(batch(number))
+    history.append({variable.path: variable.numpy() for variable in step.segmenter.variables})
+    seen = history[:3] if when == "before" else history[1:]
+    for number, weights in enumerate(seen):
+        decay = min(1 - 1 / (number + 1), 0.9)
+        expected = (
+            weights if expected is None else {p: decay * expected[p] + (1 - decay) * v for p, v in weights.items()}
+        )
+    for variable in step.teacher.network.variables:
+        np.testing.assert_allclose(variable, expected[variable.path], atol=1e-6, err_msg=variable.path)
+    assert int(step.teacher.state.steps.numpy()) == 3
+
+
+EXTREMES = {
+    "all sure": {"pseudo_threshold": 0.0},
+    "none sure": {"pseudo_threshold": 1.0, "pseudo_weight": "pixel"},
+    "everything": {
+        "method": "adversarial+self-training", "masked": True, "feature_distance": True, "pseudo_weight": "class",
+        "classmix_classes": "batch", "loss_over": "all", "colour_jitter": 0.2, "blur": True, "accumulate": 2,
+        "ema_when": "after", "pseudo_merge": "max-logit",
+    },
+    "no things": {"feature_distance": True, "feature_distance_classes": (254,)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EXTREMES)
+def test_nothing_is_ever_nan(eager, name):
+    step, given = make(**EXTREMES[name]), batch()
+    blank = {**given["sources"][1], "label": tf.fill([2, *SIZE], tf.constant(255, tf.uint8))}
+    for sources in (given["sources"], [given["sources"][0], blank], [blank, blank]):
+        metrics = step({**given, "sources": sources})
+        assert all(np.isfinite(float(value)) for value in metrics.values())
+        assert all(np.isfinite(variable.numpy()).all() for variable in step.segmenter.variables)
+    if name == "everything":
+        assert float(metrics["masked/output/S1"]) > 0 and "adv/output/S1" in metrics
+
+
+def test_margins_and_a_late_start_weigh_nothing(eager):
+    step = make(self_training_start=1)
+    inside = np.zeros((2, *SIZE), np.uint8)
+    inside[:, 10:] = 1
+    target = {**batch()["target"], "inside": tf.constant(inside)}
+    assert not step.teacher.label(target)[0]["weight"].numpy().any()
+    step(batch())
+    weight = step.teacher.label(target)[0]["weight"].numpy()
+    assert (weight[:, 10:] > 0).all() and not weight[:, :10].any()
+
+
+def test_going_on_is_exact(tmp_path):
+    """Compiled, as in training: views, teacher and sureness follow from the seed, the step and the checkpoint."""
+    changes = {"masked": True, "pseudo_weight": "class", "colour_jitter": 0.2, "blur": True}
+    whole, first, second = (make(**changes) for _ in range(3))
+
+    def objects(step):
+        return tf.train.Checkpoint(segmenter=step.segmenter, **step.checkpointables)
+
+    for number in range(3):
+        expected = whole(batch(number))
+    for number in range(2):
+        first(batch(number))
+    path = objects(first).write(str(tmp_path / "weights"))
+    objects(second).read(path).assert_consumed()
+    found = second(batch(2))
+    assert {name: float(value) for name, value in found.items()} == {n: float(v) for n, v in expected.items()}
+    for ours, theirs in zip(second.teacher.network.variables, whole.teacher.network.variables, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_one_and_two_devices_compute_the_same():
+    from json_process import result
+
+    one, two = (result("self_training_process.py", devices) for devices in (1, 2))
+    assert one["losses"].keys() == two["losses"].keys()
+    for name, value in one["losses"].items():
+        np.testing.assert_allclose(two["losses"][name], value, rtol=1e-4, atol=1e-6, err_msg=name)
+    np.testing.assert_allclose(two["weights"], one["weights"], rtol=1e-5)
+    np.testing.assert_allclose(two["teacher"], one["teacher"], rtol=1e-5)

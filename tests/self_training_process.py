@@ -1,0 +1,49 @@
+"""Run by test_self_training.py in a process of its own, because the number of devices is fixed at TensorFlow's start.
+
+Usage: python self_training_process.py DEVICES: trains three steps and prints losses and weights as JSON.
+"""
+
+import json
+import sys
+
+import tensorflow as tf
+
+devices = int(sys.argv[1])
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
+
+from methods.test_self_training import batch, make  # noqa: E402 (imports after the devices are made)
+
+from msda_tf.training.workers import local_strategy  # noqa: E402
+
+strategy = local_strategy()
+assert strategy.num_replicas_in_sync == devices
+with strategy.scope():
+    step = make(
+        strategy, method="adversarial+self-training", masked=True, feature_distance=True, pseudo_weight="class",
+        classmix_classes="batch", colour_jitter=0.2, blur=True,
+    )  # fmt: skip
+
+
+def split(source):
+    """Each replica's part of a batch of two images."""
+
+    def value(context):
+        number, size = context.replica_id_in_sync_group, 2 // devices
+        return {
+            name: array if name == "mean" else array[number * size : (number + 1) * size]
+            for name, array in source.items()
+        }
+
+    return strategy.experimental_distribute_values_from_function(value)
+
+
+for number in range(3):
+    given = batch(number)
+    metrics = step({"sources": [split(source) for source in given["sources"]], "target": split(given["target"])})
+losses = {name: float(value) for name, value in metrics.items() if not name.startswith("gradient_norm")}
+sums = {
+    name: [float(tf.reduce_sum(tf.abs(variable))) for variable in network.variables]
+    for name, network in (("weights", step.segmenter), ("teacher", step.teacher.network))
+}
+print("RESULT " + json.dumps({"losses": losses, **sums}))
