@@ -39,6 +39,8 @@ MAIN = {
 
 PARTS = {
     "class-thresholds": {**SELF, "pseudo_weight": "class"},
+    "low-threshold": {**SELF, "pseudo_threshold": 0.7},
+    "low-class-thresholds": {**SELF, "pseudo_threshold": 0.8, "pseudo_weight": "class"},
     "pixel-threshold": {**SELF, "pseudo_weight": "pixel"},
     "max-logit-labels": {**SELF, "pseudo_merge": "max-logit"},
     "rare-classes": {**SELF, "source_images": "rare-classes", "rare_min_pixels": 100},

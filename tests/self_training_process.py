@@ -12,7 +12,7 @@ devices = int(sys.argv[1])
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
 
-from methods.test_self_training import batch, make  # noqa: E402 (imports after the devices are made)
+from methods.test_self_training import SMALL, batch, make  # noqa: E402 (imports after the devices are made)
 
 from msda_tf.training.workers import local_strategy  # noqa: E402
 
@@ -20,7 +20,7 @@ strategy = local_strategy()
 assert strategy.num_replicas_in_sync == devices
 with strategy.scope():
     step = make(
-        strategy, method="adversarial+self-training", masked=True, feature_distance=True, pseudo_weight="class",
+        strategy, feeds=SMALL, method="adversarial+self-training", masked=True, feature_distance=True, pseudo_weight="class",
         classmix_classes="batch", colour_jitter=0.2, blur=True,
     )  # fmt: skip
 
@@ -39,7 +39,7 @@ def split(source):
 
 
 for number in range(3):
-    given = batch(number)
+    given = batch(number, 1)
     metrics = step({"sources": [split(source) for source in given["sources"]], "target": split(given["target"])})
 losses = {name: float(value) for name, value in metrics.items() if not name.startswith("gradient_norm")}
 sums = {

@@ -21,6 +21,7 @@ from msda_tf.training.optimizers import make_optimizer
 DEPTH = Depth(blocks=(1, 1, 1, 1), planes=(2, 3, 4, 5), stem=4, expansion=2, pool=False)
 CLASSES, SIZE = 5, (33, 49)
 FEEDS = (("S1", "S-All"), ("S2", "S-All"))
+SMALL = (("S1",),)
 CONFIG = TrainConfig(
     method="self-training", batch_size=2, pseudo_threshold=0.25, ema_decay=0.9, colour_jitter=0.0, blur=False,
     feature_distance_classes=(1, 2), mask_block=16,
@@ -35,10 +36,10 @@ def eager():
     tf.config.run_functions_eagerly(False)
 
 
-def network(discriminators="none", seed=3):
+def network(branches, discriminators="none", seed=3):
     keras.utils.set_random_seed(seed)
     segmenter = MultiSourceSegmenter(
-        branches=("S1", "S2", "S-All"), num_classes=CLASSES, backbone=resnet(DEPTH), norm="group", rates=(1, 2),
+        branches=branches, num_classes=CLASSES, backbone=resnet(DEPTH), norm="group", rates=(1, 2),
         discriminators=discriminators, discriminator_width=4, name="segmenter",
     )  # fmt: skip
     segmenter.create_variables()
@@ -48,20 +49,21 @@ def network(discriminators="none", seed=3):
     return segmenter
 
 
-def make(strategy=None, **changes):
+def make(strategy=None, feeds=FEEDS, **changes):
     config = dataclasses.replace(CONFIG, **changes)
     strategy = strategy or tf.distribute.get_strategy()
     both = config.method.startswith("adversarial")
-    segmenter = network("branch" if both else "none")
-    options = {"config": config, "segmenter": segmenter, "feeds": FEEDS, "strategy": strategy}
+    branches = tuple(sorted({branch for feed in feeds for branch in feed}))
+    segmenter = network(branches, "branch" if both else "none")
+    options = {"config": config, "segmenter": segmenter, "feeds": feeds, "strategy": strategy}
     options["generator_optimizer"] = make_optimizer("sgd", 1e-2, variables=segmenter.generator_variables)
     if both:
         critic = make_optimizer("sgd", 1e-2, variables=segmenter.discriminator_variables)
         base = Adversarial(**options, discriminator_optimizer=critic)
     else:
         base = Supervised(**options)
-    teacher = Teacher(config, segmenter, network(seed=8), State(CLASSES), strategy)
-    start = network(seed=9).backbone if config.feature_distance else None
+    teacher = Teacher(config, segmenter, network(branches, seed=8), State(CLASSES), strategy)
+    start = network(branches, seed=9).backbone if config.feature_distance else None
     return Stepped(SelfTraining(base=base, teacher=teacher, start=start), strategy)
 
 
@@ -80,8 +82,8 @@ def images(seed, *, labelled=True, size=2):
     return result
 
 
-def batch(seed=0):
-    return {"sources": [images(seed), images(seed + 1)], "target": images(seed + 50, labelled=False)}
+def batch(seed=0, sources=2):
+    return {"sources": [images(seed), images(seed + 1)][:sources], "target": images(seed + 50, labelled=False)}
 
 
 def resize(maps, size=SIZE):
@@ -193,18 +195,18 @@ def test_margins_and_a_late_start_weigh_nothing(eager):
 def test_going_on_is_exact(tmp_path):
     """Compiled, as in training: views, teacher and sureness follow from the seed, the step and the checkpoint."""
     changes = {"masked": True, "pseudo_weight": "class", "colour_jitter": 0.2, "blur": True}
-    whole, first, second = (make(**changes) for _ in range(3))
+    whole, first, second = (make(feeds=SMALL, **changes) for _ in range(3))
 
     def objects(step):
         return tf.train.Checkpoint(segmenter=step.segmenter, **step.checkpointables)
 
     for number in range(3):
-        expected = whole(batch(number))
+        expected = whole(batch(number, 1))
     for number in range(2):
-        first(batch(number))
+        first(batch(number, 1))
     path = objects(first).write(str(tmp_path / "weights"))
     objects(second).read(path).assert_consumed()
-    found = second(batch(2))
+    found = second(batch(2, 1))
     assert {name: float(value) for name, value in found.items()} == {n: float(v) for n, v in expected.items()}
     for ours, theirs in zip(second.teacher.network.variables, whole.teacher.network.variables, strict=True):
         np.testing.assert_array_equal(ours, theirs)
