@@ -20,7 +20,8 @@ strategy = local_strategy()
 assert strategy.num_replicas_in_sync == devices
 with strategy.scope():
     step = make(
-        strategy, feeds=SMALL, method="adversarial+self-training", masked=True, feature_distance=True, pseudo_weight="class",
+        strategy, feeds=SMALL, method="adversarial+self-training", masked=True, feature_distance=True,
+        pseudo_weight="class",
         classmix_classes="batch", colour_jitter=0.2, blur=True,
     )  # fmt: skip
 
