@@ -228,5 +228,6 @@ def _score_held_out(run: Run, network: NetworkPlan, task: SegmentationTask, conf
     """Writes the trained network's part of the cross-source table, if it is not there yet."""
     folder = run.folder(network).checkpoints
     last = checkpoint_files.folder(folder, config.steps)
-    if cross_source.read(run, network, checkpoint_files.checksum(last)) is None:
-        cross_source.write(run, network, config.steps, task.held_out.cells())
+    student = METHODS[config.method].teacher and config.serve == "student"
+    if cross_source.read(run, network, checkpoint_files.checksum(last), student=student) is None:
+        cross_source.write(run, network, config.steps, task.held_out.cells(), student=student)

@@ -60,7 +60,7 @@ class SegmentationTask:
             rule=config.merge,
             merge_at=config.merge_at,
         )
-        self.held_out = HeldOut(config=config, network=network, segmenter=self.segmenter, manifests=manifests)
+        self.held_out = HeldOut(config=config, network=network, segmenter=self.method.serves, manifests=manifests)
         self._label_maps = tf.function(self.inference.label_maps, reduce_retracing=True)
 
     def batches(self, first_step: int) -> Iterator[dict]:

@@ -4,7 +4,7 @@
      "tables": [{"network": "sources", "step": 1200, "checkpoint_sha256": "...", "cells": {"S1": {"gta5": {...}}}}]}
 
 Training writes the table of the last checkpoint; those of others are made when somebody needs them, from the data that
-the run was trained on.
+the run was trained on. A table of a student's weights, beside which there is a teacher, says `"student": true`.
 """
 
 import pathlib
@@ -28,29 +28,46 @@ FORMAT = 1
 Cells = dict[str, dict[str, Cell]]
 
 
-def read(run: Run, network: NetworkPlan, checkpoint_sha256: str) -> Cells | None:
+def read(run: Run, network: NetworkPlan, checkpoint_sha256: str, *, student: bool = False) -> Cells | None:
     """The table of one network's weights; None if it was not made yet.
+
+    Args:
+      run, network: whose.
+      checkpoint_sha256: by which the checkpoint is known.
+      student: whether it is the one of a student that has a teacher.
 
     Raises:
       MsdaError: the file is damaged.
     """
     for table in _tables(run):
-        if table["network"] == network.name and table["checkpoint_sha256"] == checkpoint_sha256:
+        if (table["network"], table["checkpoint_sha256"], table["student"]) == (
+            network.name,
+            checkpoint_sha256,
+            student,
+        ):
             return table["cells"]
     return None
 
 
-def write(run: Run, network: NetworkPlan, step: int, cells: Mapping[str, Mapping[str, Cell]]) -> None:
+def write(
+    run: Run, network: NetworkPlan, step: int, cells: Mapping[str, Mapping[str, Cell]], *, student: bool = False
+) -> None:
     """Adds the table of the checkpoint of a step; those of checkpoints that are gone are dropped."""
     folder = run.folder(network).checkpoints
     sha256 = checkpoint_files.checksum(checkpoint_files.folder(folder, step))
-    kept = [table for table in _tables(run) if _is_there(run, table) and table["checkpoint_sha256"] != sha256]
-    entries = [{**table, "cells": cross_source.to_json(table["cells"])} for table in kept]
-    own = {"network": network.name, "step": step, "checkpoint_sha256": sha256, "cells": cross_source.to_json(cells)}
-    files.write_json(run.paths.cross_source, {"format": FORMAT, "tables": [*entries, own]})
+    same = (sha256, student)
+    kept = [t for t in _tables(run) if _is_there(run, t) and (t["checkpoint_sha256"], t["student"]) != same]
+    own = {"network": network.name, "step": step, "checkpoint_sha256": sha256, "student": student, "cells": cells}
+    entries = [_entry(table) for table in (*kept, own)]
+    files.write_json(run.paths.cross_source, {"format": FORMAT, "tables": entries})
 
 
-def make(run: Run, network: NetworkPlan, segmenter, step: int) -> Cells:
+def _entry(table: dict) -> dict:
+    entry = {**table, "cells": cross_source.to_json(table["cells"])}
+    return entry if table["student"] else {key: value for key, value in entry.items() if key != "student"}
+
+
+def make(run: Run, network: NetworkPlan, segmenter, step: int, *, student: bool = False) -> Cells:
     """Scores a network with the weights of a checkpoint on the held-out images, and writes that down.
 
     Raises:
@@ -59,7 +76,7 @@ def make(run: Run, network: NetworkPlan, segmenter, step: int) -> Cells:
     """
     scorer = HeldOut(config=run.config, network=network, segmenter=segmenter, manifests=_sources(run))
     cells = scorer.cells()
-    write(run, network, step, cells)
+    write(run, network, step, cells, student=student)
     return cells
 
 
@@ -99,6 +116,7 @@ def _tables(run: Run) -> list[dict]:
                 "network": state_file.text(table, "network"),
                 "step": state_file.whole(table, "step"),
                 "checkpoint_sha256": state_file.text(table, "checkpoint_sha256"),
+                "student": "student" in table and state_file.flag(table, "student"),
                 "cells": cross_source.from_json(state_file.mapping(table, "cells"), len(run.classes)),
             }
             for table in state_file.mappings(value, "tables")

@@ -158,7 +158,9 @@ def load(
                 training_sets |= {shown: _training_sets(run, branch) for shown, branch in own.items()}
                 row |= _cells(run, network, loaded, checkpoint, needed=calibrated or merge in CALIBRATED)
             elif run.config.held_out:
-                row |= _known_cells(run, network, select=select)  # S-All's calibration goes by the others of its run
+                row |= _known_cells(
+                    run, network, select=select, serve=serve
+                )  # S-All's calibration goes by the others of its run
         shown_as = {branch: names[run.directory, net.name, branch] for net in run.networks for branch in net.branches}
         cells |= {shown_as[branch]: own for branch, own in row.items() if shown_as[branch] in training_sets}
         calibrations |= {shown_as[branch]: own for branch, own in cross_source.calibrations(row).items()}
@@ -173,18 +175,27 @@ def _cells(run: Run, network: NetworkPlan, loaded: Member, checkpoint: Checkpoin
     """The branches of a loaded network on held-out images, by their own names."""
     if not run.config.held_out:
         return {}
-    found = run_tables.read(run, network, checkpoint.sha256)
+    student = checkpoint.teacher is False
+    found = run_tables.read(run, network, checkpoint.sha256, student=student)
     if found is None and needed:
-        found = run_tables.make(run, network, loaded.segmenter, checkpoint.step)
+        found = run_tables.make(run, network, loaded.segmenter, checkpoint.step, student=student)
     return found or {}
 
 
-def _known_cells(run: Run, network: NetworkPlan, *, select: str | None) -> Cells:
+def _known_cells(run: Run, network: NetworkPlan, *, select: str | None, serve: str | None) -> Cells:
     """Those of a network that is not loaded, as far as they are written down."""
     folder = run.folder(network).checkpoints
     step, _ = _chosen_step(run, Checkpoints(folder), select)
     path = None if step is None else checkpoint_files.folder(folder, step)
-    return {} if path is None else run_tables.read(run, network, checkpoint_files.checksum(path)) or {}
+    if path is None:
+        return {}
+    student = _is_teacher(run, serve) is False
+    return run_tables.read(run, network, checkpoint_files.checksum(path), student=student) or {}
+
+
+def _is_teacher(run: Run, serve: str | None) -> bool | None:
+    """Whether a run's teacher is asked for; None if it has none."""
+    return (serve or run.config.serve) == "teacher" if METHODS[run.config.method].teacher else None
 
 
 def _chosen_step(run: Run, checkpoints: Checkpoints, select: str | None) -> tuple[int | None, bool]:
@@ -266,7 +277,7 @@ def _load_network(
         )
     config = dataclasses.replace(run.config, precision=precision or run.config.precision)
     segmenter = build_segmenter(config, network, len(run.classes), discriminators=False)
-    teacher = (serve or run.config.serve) == "teacher" if METHODS[run.config.method].teacher else None
+    teacher = _is_teacher(run, serve)
     wanted, other = ("teacher", "segmenter") if teacher else ("segmenter", "teacher")
     left_over = re.compile(f"{_NOT_FOR_INFERENCE}|{other}")
     step, _ = checkpoints.restore({wanted: segmenter}, step=step, left_over=left_over)
