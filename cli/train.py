@@ -93,6 +93,8 @@ def command(directory, file, settings, preset, restart, yes, print_config, dry, 
     train.load_manifests(config)
     say(f"Settings: {deviations.described(config)} (all of them: --print-config)")
     say(f"Batch: {batch(config)}")
+    if config.jit:
+        say("The step is compiled by XLA first: minutes for a large network, in which nothing moves")
     if runs.exists(directory) and not restart and (others := runs.other_versions(runs.packages(directory))):
         say(f"note: {directory} was begun with {'; '.join(others)}: the last digits may differ")
     with quiet.kept_in(directory), TrainingProgress(console) as progress:

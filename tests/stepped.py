@@ -11,12 +11,11 @@ class Stepped:
     Args:
       method: see `msda_tf.methods.contract.Method`.
       strategy: the devices it was made for.
-      jit: compile the step with XLA.
     """
 
-    def __init__(self, method, strategy: tf.distribute.Strategy | None = None, *, jit: bool = False):
+    def __init__(self, method, strategy: tf.distribute.Strategy | None = None):
         self.method = method
-        self._step = step_on_all(method.step, strategy or tf.distribute.get_strategy(), jit=jit)
+        self._step = step_on_all(method.step, strategy or tf.distribute.get_strategy())
 
     def __call__(self, batch: dict) -> dict[str, tf.Tensor]:
         return self._step(batch)

@@ -17,6 +17,7 @@ from msda_tf.methods.optimizers import discriminator_optimizer, generator_optimi
 from msda_tf.methods.supervised import SourceLoss
 from msda_tf.models.layers.resize import upsample
 from msda_tf.models.segmenter import MultiSourceSegmenter
+from msda_tf.training.replicas import compiled
 
 
 def make(*, config: TrainConfig, segmenter: MultiSourceSegmenter, feeds, strategy) -> "Adversarial":
@@ -56,6 +57,7 @@ class Adversarial:
         }
         self._source_loss = SourceLoss(config, segmenter, feeds, strategy)
         self._lambda_adv = {"feature": config.adv_weight_feature, "output": config.adv_weight_output}
+        self._equation_4 = compiled(self._sums, jit=config.jit)
         self._share = 1.0 / (strategy.num_replicas_in_sync * config.accumulate)
         self._sources_of = {branch: sum(branch in feed for feed in feeds) for branch in segmenter.branches}
 
@@ -74,7 +76,10 @@ class Adversarial:
           further: of a micro-batch, gives arguments of `GradientSum.add` for what another method adds to this one.
           on_source_map: see `GradientSum.add`, for the sources' images.
         """
-        valid = self._source_loss.valid_pixels(batch)
+        # The replicas count their pixels together; what follows is each one's own.
+        return self._equation_4(batch, self._source_loss.valid_pixels(batch), further, on_source_map)
+
+    def _sums(self, batch, valid, further, on_source_map):
         total = GradientSum(self.segmenter, self.generator_optimizer, self.discriminator_optimizer)
         for part in micro_batches(batch, self.config.accumulate):
             for branches, source in zip(self.feeds, part["sources"], strict=True):

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from msda_tf.config import TrainConfig
 from msda_tf.config.branches import NetworkPlan
+from msda_tf.errors import UsageError
 from msda_tf.inference.networks import build_segmenter
 from msda_tf.methods import METHODS, adversarial, feature_distance, losses, supervised
 from msda_tf.methods.domain_pass import HeadLosses
@@ -25,6 +26,10 @@ from msda_tf.models.preprocess import centred
 
 def make(*, config: TrainConfig, segmenter, feeds, strategy) -> "SelfTraining":
     """The method with its teacher and the configuration's optimizers (call it inside the strategy's scope)."""
+    if config.jit and config.feature_distance and strategy.num_replicas_in_sync > 1:
+        raise UsageError(
+            "jit compiles what each device does by itself, and feature_distance counts over all of them: leave one out"
+        )
     base = adversarial if METHODS[config.method].discriminators else supervised
     like = NetworkPlan("teacher", segmenter.branches, feeds, pooled=False)
 

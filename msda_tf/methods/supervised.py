@@ -8,6 +8,7 @@ from msda_tf.methods.domain_pass import GradientSum, HeadLosses, clipped, descen
 from msda_tf.methods.optimizers import generator_optimizer, learning_rate
 from msda_tf.models.layers.resize import upsample
 from msda_tf.models.segmenter import MultiSourceSegmenter
+from msda_tf.training.replicas import compiled
 
 
 def make(*, config: TrainConfig, segmenter: MultiSourceSegmenter, feeds, strategy) -> "Supervised":
@@ -35,6 +36,7 @@ class Supervised:
         self.generator_optimizer = generator_optimizer
         self.checkpointables = {"generator_optimizer": generator_optimizer}
         self._source_loss = SourceLoss(config, segmenter, feeds, strategy)
+        self._equation_1 = compiled(self._sums, jit=config.jit)
 
     def step(self, batch: dict) -> dict[str, tf.Tensor]:
         """The network descends on lambda_seg * L_seg."""
@@ -49,7 +51,10 @@ class Supervised:
           further: of a micro-batch, gives arguments of `GradientSum.add` for what another method adds to this one.
           on_source_map: see `GradientSum.add`, for the sources' images.
         """
-        valid = self._source_loss.valid_pixels(batch)
+        # The replicas count their pixels together; what follows is each one's own.
+        return self._equation_1(batch, self._source_loss.valid_pixels(batch), further, on_source_map)
+
+    def _sums(self, batch, valid, further, on_source_map):
         total = GradientSum(self.segmenter, self.generator_optimizer)
         for part in micro_batches(batch, self.config.accumulate):
             for branches, source in zip(self.feeds, part["sources"], strict=True):

@@ -50,7 +50,7 @@ class SegmentationTask:
             self.method = methods.make(
                 config.method, config=config, segmenter=self.segmenter, feeds=network.feeds, strategy=strategy
             )
-        self._step = replicas.step_on_all(self.method.step, strategy, jit=config.jit)
+        self._step = replicas.step_on_all(self.method.step, strategy)
         self.checkpointables = {"segmenter": self.segmenter} | self.method.checkpointables
         self._batches = Batches(config=config, network=network, manifests=manifests, strategy=strategy, corrupt=corrupt)
         branches = {branch: branch for branch in network.branches}

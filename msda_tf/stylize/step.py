@@ -8,7 +8,7 @@ from msda_tf.stylize.config import StylizeConfig
 from msda_tf.stylize.images import to_network
 from msda_tf.stylize.perceptual import PerceptualFeatures
 from msda_tf.stylize.unit.networks import DOMAINS, Unit
-from msda_tf.training.replicas import gradient_norm, step_on_all
+from msda_tf.training.replicas import compiled, gradient_norm, step_on_all
 
 OTHER = {"a": "b", "b": "a"}
 
@@ -21,7 +21,7 @@ class UnitStep:
       config: weights of the terms, seed.
       generator_optimizer, discriminator_optimizer: built on the networks' variables.
       features: for the perceptual term; None leaves it out.
-      strategy: the `tf.distribute.Strategy` in whose scope all of them were made.
+      strategy: the `tf.distribute.Strategy` in whose scope all of them were made; with `jit` of one device.
 
     A batch is a dictionary: `a` and `b` uint8 `[B, H, W, 3]` RGB, and `step` int64 `[]`, which with the seed decides
     the noise on the codes.
@@ -42,7 +42,7 @@ class UnitStep:
     ):
         self.unit, self.config, self.features, self.strategy = unit, config, features, strategy
         self.generator_optimizer, self.discriminator_optimizer = generator_optimizer, discriminator_optimizer
-        self._step = step_on_all(self._replica_step, strategy, jit=config.jit)
+        self._step = step_on_all(compiled(self._replica_step, jit=config.jit), strategy)
 
     def __call__(self, batch: dict) -> dict[str, tf.Tensor]:
         """Runs one step and gives its losses and gradients' norms, float32 scalars."""

@@ -98,6 +98,14 @@ def _train(config, directory, manifests, restart, on_progress, on_note) -> tuple
             f"batch_size {config.batch_size} cannot be split over {strategy.num_replicas_in_sync} devices: choose a "
             "multiple, or fewer devices with CUDA_VISIBLE_DEVICES"
         )
+    if config.jit:
+        if strategy.num_replicas_in_sync > 1:
+            raise UsageError(
+                "jit compiles UNIT's step for one device alone: leave it out, or choose a device with "
+                "CUDA_VISIBLE_DEVICES"
+            )
+        # The optimizers, which UNIT's step holds in its middle, then wait for nobody.
+        strategy = tf.distribute.OneDeviceStrategy(strategy.extended.worker_devices[0])
     corrupt = CorruptRecords(limit=config.corrupt_limit)
     task = UnitTask(config=config, manifests=manifests, strategy=strategy, corrupt=corrupt, vgg_weights=vgg_weights)
     schedule = Schedule(

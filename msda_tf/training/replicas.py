@@ -6,15 +6,13 @@ from collections.abc import Callable
 import tensorflow as tf
 
 
-def step_on_all(replica_step: Callable, strategy: tf.distribute.Strategy, *, jit: bool):
-    """A compiled function of a batch that runs `replica_step` on every device and adds up the metrics it gives.
+def step_on_all(replica_step: Callable, strategy: tf.distribute.Strategy):
+    """A graph of a batch that runs `replica_step` on every device and adds up the metrics it gives.
 
     Args:
       replica_step: of a device's part of a batch, gives float32 scalars by name: its share of each metric.
       strategy: the devices.
-      jit: compile each device's step with XLA.
     """
-    replica_step = tf.function(replica_step, jit_compile=True) if jit else replica_step
 
     @tf.function
     def step(batch):
@@ -22,6 +20,21 @@ def step_on_all(replica_step: Callable, strategy: tf.distribute.Strategy, *, jit
         return {name: strategy.reduce("SUM", value, axis=None) for name, value in metrics.items()}
 
     return step
+
+
+def compiled(function: Callable, *, jit: bool) -> Callable:
+    """`function`, with `jit` compiled by XLA: a part of a replica's step that ends before the replicas meet.
+
+    XLA has no part in what waits for other devices (sums of gradients, optimizers under a strategy), and fails on it.
+    """
+    if not jit:
+        return function
+
+    def run(*arguments):
+        # A trace holds the variables of the replica in which it was made: each replica needs its own.
+        return tf.function(function, jit_compile=True)(*arguments)
+
+    return run
 
 
 def gradient_norm(gradients, optimizer) -> tf.Tensor:

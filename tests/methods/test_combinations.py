@@ -58,7 +58,7 @@ def make_step(policy, *, feeds=FEEDS, **changes):
         segmenter=segmenter, config=config, feeds=feeds, generator_optimizer=optimizers[0],
         discriminator_optimizer=optimizers[1], strategy=tf.distribute.get_strategy(),
     )  # fmt: skip
-    return Stepped(method, jit=config.jit)
+    return Stepped(method)
 
 
 def make_batch(feeds=FEEDS, size=SIZE):

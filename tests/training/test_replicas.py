@@ -16,3 +16,8 @@ def test_one_and_two_devices_compute_the_same():
     np.testing.assert_allclose(two["weights"], one["weights"], rtol=1e-4)
     # Clipped by the norm of what all devices have together, not each device's part by its own.
     assert (one["clipped"], two["clipped"]) == (pytest.approx(1, rel=1e-4), pytest.approx(1, rel=1e-4))
+
+
+def test_what_each_device_does_by_itself_can_be_compiled():
+    found = result("compiled_replicas_process.py")
+    assert found["compiled"] == pytest.approx(found["plain"], rel=1e-4) and len(found["plain"]) > 6
