@@ -4,10 +4,11 @@
     python benchmarks/self_training.py FOLDER --data data-miniature --target cityscapes --preset tiny --rows main
     python benchmarks/self_training.py FOLDER ... --rows adversarial,self-training --equal-time
 
-Trains each row on one thread with layout joint, so that one network gives S-All and Max Merge, and scores the last
-checkpoint on the target's labels. With --equal-time every row has the CPU time that the adversarial one takes for
---steps. Time is the process's own CPU time, which other programs do not stretch as they do seconds. Everything is kept
-in FOLDER, with the table in results.md; started again, it goes on where it stopped.
+Trains each row on one thread with layout joint, so that one network gives S-All and Max Merge (with --set
+layout=sources in less time, but without S-All), and scores the last checkpoint on the target's labels. With
+--equal-time every row has the CPU time that the adversarial one takes for --steps. Time is the process's own CPU time,
+which other programs do not stretch as they do seconds. Everything is kept in FOLDER, with the table in results.md;
+started again, it goes on where it stopped.
 """
 
 import argparse
@@ -80,7 +81,7 @@ class Study:
             settings["init"] = str(self.folder / f"adversarial-{fixed.get('seed', 0)}")
         if settings.get("self_training_start") == "half":
             settings["self_training_start"] = fixed["steps"] // 2
-        settings = settings | self.settings | fixed | {"checkpoint_every": fixed["steps"]}
+        settings = settings | self.settings | fixed | {"checkpoint_every": min(50, fixed["steps"])}
         return resolve(preset=self.preset, settings=settings, refuse_unread=False)[0]
 
     def seconds_of_a_step(self, row: str) -> float | None:
@@ -112,8 +113,8 @@ def table(rows: dict[str, tuple[float, int, list[dict]]], classes: list[str]) ->
     header = ["", "CPU s a step", "steps", "S-All", "Max Merge", *classes]
     lines = [f"| {' | '.join(header)} |", f"|---{'|---:' * (len(header) - 1)}|"]
     for name, (seconds, steps, found) in rows.items():
-        last = [list(metrics["branches"].items()) for metrics in found]
-        pooled = [next(v for n, v in each if n in ("S-All", "No Adapt")) for each in last]
+        last = [list(metrics["branches"].items()) for metrics in found]  # the merge, if there is one, comes last
+        pooled = [v for each in last for n, v in each if n in ("S-All", "No Adapt")]
         merged = [each[-1][1] for each in last]
         ious = [statistics.mean(100 * (scores["iou"][c] or 0) for scores in merged) for c in classes]
         cells = [name, f"{seconds:.2f}", str(steps), _spread(pooled), _spread(merged), *(f"{iou:.1f}" for iou in ious)]
@@ -122,6 +123,8 @@ def table(rows: dict[str, tuple[float, int, list[dict]]], classes: list[str]) ->
 
 
 def _spread(found: list[dict]) -> str:
+    if not found:
+        return ""
     values = [100 * scores["miou_present"] for scores in found]
     spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
     return f"{statistics.mean(values):.1f}{spread}"
