@@ -17,10 +17,10 @@ from msda_tf.data import manifest as manifests_module
 from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.data.manifest import Manifest
 from msda_tf.errors import MsdaError, UsageError
-from msda_tf.methods import METHODS
+from msda_tf.methods import METHODS, health
 from msda_tf.methods.task import SegmentationTask
 from msda_tf.runs import Run, beginning, cross_source
-from msda_tf.training import checkpoint_files
+from msda_tf.training import checkpoint_files, log
 from msda_tf.training.trainer import Outcome, Schedule, Trainer
 from msda_tf.training.workers import Workers, connect
 from msda_tf.weights import ImportReport
@@ -184,6 +184,17 @@ def _train_network(run, config, network, manifests, workers: Workers, on_progres
     if task.target.evaluation_split is None and evaluate_every:
         logging.info("target %s has no labelled images: no evaluation during training", config.target)
         evaluate_every = 0
+    told: set[str] = set()
+
+    def shown(step, steps, headline):
+        if headline == "evaluating":
+            for line in health.collapsed(log.read(run.folder(network).log)):
+                if (gone := line.split(" since ")[0]) not in told:
+                    told.add(gone)
+                    logging.warning("%s: %s", network.name, line)
+        if on_progress:
+            on_progress(network, step, steps, headline)
+
     trainer = Trainer(
         task,
         run.folder(network).path,
@@ -193,7 +204,7 @@ def _train_network(run, config, network, manifests, workers: Workers, on_progres
             keep_checkpoints=config.keep_checkpoints,
             evaluate_every=evaluate_every,
         ),
-        on_progress=lambda *state: on_progress(network, *state) if on_progress else None,
+        on_progress=shown,
         resume_hint=f"run msda-tf train --run {run.directory} with the same settings",
         workers=workers,
     )

@@ -2,6 +2,7 @@
 
 import math
 import os
+import types
 from collections.abc import Mapping
 
 import cv2
@@ -46,7 +47,12 @@ def overlay(image: np.ndarray, labels: np.ndarray, classes: ClassList, alpha: fl
     return np.where((labels < len(classes))[..., None], mixed, image)
 
 
-def panel(image: np.ndarray, maps: Mapping[str, np.ndarray], classes: ClassList) -> np.ndarray:
+def panel(
+    image: np.ndarray,
+    maps: Mapping[str, np.ndarray],
+    classes: ClassList,
+    photos: Mapping[str, np.ndarray] = types.MappingProxyType({}),
+) -> np.ndarray:
     """One picture of an image and its label maps, each with a caption, above a legend of the classes.
 
     Small images are enlarged without smoothing and large ones shrunk, so that the text has the same weight in all.
@@ -55,11 +61,13 @@ def panel(image: np.ndarray, maps: Mapping[str, np.ndarray], classes: ClassList)
       image: uint8 `[H, W, 3]` RGB.
       maps: caption -> uint8 `[H, W]` trainIds (255 = ignored, drawn black), in reading order.
       classes: names and colours for the legend.
+      photos: caption -> further uint8 `[H, W, 3]` RGB, behind the image.
 
     Returns:
       uint8 `[height, width, 3]` RGB.
     """
     tiles = {"Image": _resized(image, smooth=True)}
+    tiles |= {caption: _resized(photo, smooth=True) for caption, photo in photos.items()}
     for caption, labels in maps.items():
         if labels.shape != image.shape[:2]:
             raise ValueError(f"{caption} is {labels.shape}, the image {image.shape[:2]}")

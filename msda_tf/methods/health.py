@@ -1,5 +1,5 @@
 """Whether a training went well, judged from what was logged (metrics.jsonl): whether the two sides of adversarial
-training balance, and whether the network had to wait for images."""
+training balance, whether a teacher gave up classes, and whether the network had to wait for images."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,10 @@ LEAST_ROWS = 20
 MOST_WAITING = 0.1
 """Share of the time that steps may wait for images; with shards on a fast disk it is 0.01."""
 
-_ACCURACY, _WAITING = "disc_accuracy/", "waiting_for_data"
+LEAST_SHARE = 1e-4
+"""Share of the pseudo-labels' pixels: a class with less than one in ten thousand has collapsed, its IoU is near 0."""
+
+_ACCURACY, _WAITING, _GIVEN = "disc_accuracy/", "waiting_for_data", "pseudo_label_share/"
 
 
 def warnings(rows: Sequence[Row]) -> list[str]:
@@ -24,7 +27,30 @@ def warnings(rows: Sequence[Row]) -> list[str]:
     Args:
       rows: of `msda_tf.training.log.read`, all of them.
     """
-    return [*_out_of_balance(rows), *_input_bound(rows)]
+    return [*_out_of_balance(rows), *collapsed(rows), *_input_bound(rows)]
+
+
+def collapsed(rows: Sequence[Row]) -> list[str]:
+    """A sentence on the classes that a teacher no longer gives, if there are any: no label of the target is needed.
+
+    Args:
+      rows: of `msda_tf.training.log.read`; shares are logged of those classes alone that the sources show.
+    """
+    logged = [row for row in rows if any(name.startswith(_GIVEN) for name in row.values)]
+    if len(logged) < LEAST_ROWS:
+        return []
+    last = logged[-(len(logged) // 5) :]
+    gone = []
+    for name in (name for name in last[-1].values if name.startswith(_GIVEN)):
+        values = [row.values[name] for row in last if row.values.get(name) is not None]
+        if values and sum(values) / len(values) < LEAST_SHARE:
+            gone.append(name.removeprefix(_GIVEN))
+    if not gone:
+        return []
+    return [
+        f"the teacher labels no pixel of the target as {', '.join(gone)} since step {last[0].step}, which the sources "
+        "show: if the target does, try pseudo_weight=class or source_images=rare-classes"
+    ]
 
 
 def _input_bound(rows: Sequence[Row]) -> list[str]:

@@ -136,6 +136,24 @@ class SelfTraining:
         if self.start is not None:
             self.teacher.copy_at_first(self.start.variables, self.segmenter.backbone.variables)
 
+    def shown(self, batch: dict) -> dict[str, tf.Tensor]:
+        """What the step makes of the first target image of a batch on one device, outside of training.
+
+        Returns:
+          `target` uint8 `[H, W, 3]`, `pseudo-label` uint8, `confidence` and `weight` float32 `[H, W]`, and of each feed
+          `mixed BRANCH` float32 `[H, W, 3]` with `mixed BRANCH label` uint8 and `mixed BRANCH weight` float32 `[H, W]`.
+        """
+        target, state = batch["target"], self.teacher.state
+        labels, confidence = self.teacher.predict(target)
+        share = tf.reduce_mean(tf.cast(confidence >= self.config.pseudo_threshold, tf.float32))
+        weight = self.teacher.weigh(target, labels, confidence, sureness=state.sureness.value, share=share)
+        views = self.views.of(batch, {"label": labels, "weight": weight}, state.steps.value, replica=0, replicas=1)
+        found = {"target": target["image"], "pseudo-label": labels, "confidence": confidence, "weight": weight}
+        for branches, mixed in zip(self.feeds, views["mixed"], strict=True):
+            name = f"mixed {branches[0]}"
+            found |= {name: mixed["image"], f"{name} label": mixed["label"], f"{name} weight": mixed["weight"]}
+        return {name: value[0] for name, value in found.items()}
+
     def learning_rates(self, step: int) -> dict[str, float]:
         """Those of the method that this one adds to."""
         return self.base.learning_rates(step)

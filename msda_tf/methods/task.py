@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import tensorflow as tf
 
 from msda_tf import methods
@@ -16,6 +17,7 @@ from msda_tf.inference import scoring
 from msda_tf.inference.held_out import HeldOut
 from msda_tf.inference.members import Inference
 from msda_tf.inference.networks import build_segmenter, member
+from msda_tf.methods import METHODS
 from msda_tf.methods.batches import Batches
 from msda_tf.training import replicas
 from msda_tf.training.trainer import Evaluation
@@ -50,6 +52,13 @@ class SegmentationTask:
             self.method = methods.make(
                 config.method, config=config, segmenter=self.segmenter, feeds=network.feeds, strategy=strategy
             )
+        self._seen: dict | None = None
+        self._in_sources = {
+            number
+            for name in config.sources
+            for number, pixels in enumerate(manifests[name].splits[manifests[name].training_split].class_pixels)
+            if pixels
+        }
         self._step = replicas.step_on_all(self.method.step, strategy)
         self.checkpointables = {"segmenter": self.segmenter} | self.method.checkpointables
         self._batches = Batches(config=config, network=network, manifests=manifests, strategy=strategy, corrupt=corrupt)
@@ -76,8 +85,14 @@ class SegmentationTask:
 
     def train_step(self, batch: dict) -> dict[str, tf.Tensor]:
         """Runs one step on a batch of `batches`: losses and norms, float32 scalars at the weights before it."""
-        metrics = self._step({"sources": batch["sources"], "target": batch["target"]})
-        return {self._named(name): value for name, value in metrics.items()}
+        self._seen = {"sources": batch["sources"], "target": batch["target"]}
+        metrics = self._step(self._seen)
+        return {self._named(name): value for name, value in metrics.items() if self._is_told(name)}
+
+    def _is_told(self, metric: str) -> bool:
+        """Whether it is worth a curve: classes that no source shows cannot be learned."""
+        _, _, number = metric.rpartition("/")
+        return not number.isdecimal() or int(number) in self._in_sources
 
     def _named(self, metric: str) -> str:
         """A metric's name, with its class's own instead of a number."""
@@ -118,4 +133,20 @@ class SegmentationTask:
         matrices = scoring.score(self._label_maps, images, classes=len(self.classes), corrupt=corrupt, on_scored=draw)
         scalars = {f"miou/{name}": protocol.score(m, self.classes).miou_all for name, m in matrices.items()}
         best = scalars[f"miou/{MAX_MERGE if MAX_MERGE in matrices else self.network.branches[0]}"]
-        return Evaluation(scalars=scalars, pictures=drawn, score=best)
+        return Evaluation(scalars=scalars, pictures=drawn, kept=self._of_self_training(), score=best)
+
+    def _of_self_training(self) -> dict[str, np.ndarray]:
+        """A panel of what a teacher made of the last batch."""
+        if self._seen is None or not METHODS[self.config.method].teacher:
+            return {}
+        batch = tf.nest.map_structure(lambda value: self.strategy.experimental_local_results(value)[0], self._seen)
+        shown = {name: value.numpy() for name, value in self.method.shown(batch).items()}
+        image, photos, maps = shown.pop("target"), {}, {}
+        for name, value in shown.items():
+            if value.dtype == np.uint8:
+                maps[name] = value
+            elif value.ndim == 3:
+                photos[name] = value.round().clip(0, 255).astype(np.uint8)
+            else:
+                photos[name] = np.repeat((255 * value).round().astype(np.uint8)[..., None], 3, axis=-1)
+        return {"self-training": pictures.panel(image, maps, self.classes, photos)}

@@ -80,13 +80,7 @@ class Teacher:
           `label` uint8 `[B, H, W]`, `weight` and `confidence` float32 `[B, H, W]`; and this replica's share of metrics.
         """
         config, classes = self.config, self.network.num_classes
-        size = target["image"].shape[1:3]
-        level = config.merge_level
-        inputs = centred(target["image"], target["mean"])
-        maps = self.network(inputs, branches=self.network.branches, levels=(level,), training=False)[level]
-        scores = merge.merge_scores([tf.cast(each, tf.float32) for each in maps.values()], config.pseudo_merge)
-        scores = upsample(scores, size, align_corners=config.align_corners)
-        labels, confidence = pseudo_labels.labels_and_confidence(scores, config.pseudo_merge)
+        labels, confidence = self.predict(target)
         sure = tf.reduce_sum(tf.cast(confidence >= config.pseudo_threshold, tf.float32))
         counts, sums = pseudo_labels.class_sums(labels, confidence, classes)
         replicas = self._strategy.num_replicas_in_sync
@@ -94,20 +88,32 @@ class Teacher:
             sure, counts, sums = tf.distribute.get_replica_context().all_reduce("SUM", [sure, counts, sums])
         pixels = tf.reduce_sum(counts)
         sureness = self._remember(counts, sums)
-        thresholds = tf.fill([classes], config.pseudo_threshold)
-        if config.pseudo_weight == "class":
-            thresholds = pseudo_labels.class_thresholds(sureness, config.pseudo_threshold)
-        weight = pseudo_labels.weights(
-            confidence, labels, how=config.pseudo_weight, thresholds=thresholds, share=sure / pixels
-        )
-        if "inside" in target:
-            weight *= tf.cast(target["inside"], tf.float32)
-        weight *= tf.cast(self.state.steps.value >= config.self_training_start, tf.float32)
+        weight = self.weigh(target, labels, confidence, sureness=sureness, share=sure / pixels)
         metrics = {"pseudo_label/sure": sure / pixels / replicas}
         for c in range(classes):
             metrics[f"pseudo_label_share/{c}"] = counts[c] / pixels / replicas
             metrics[f"pseudo_label_sureness/{c}"] = sureness[c] / replicas
         return {"label": labels, "weight": weight, "confidence": confidence}, metrics
+
+    def predict(self, target: dict) -> tuple[tf.Tensor, tf.Tensor]:
+        """The merged prediction for target images: trainIds uint8 and confidence float32, `[B, H, W]` each."""
+        config, level = self.config, self.config.merge_level
+        inputs = centred(target["image"], target["mean"])
+        maps = self.network(inputs, branches=self.network.branches, levels=(level,), training=False)[level]
+        scores = merge.merge_scores([tf.cast(each, tf.float32) for each in maps.values()], config.pseudo_merge)
+        scores = upsample(scores, target["image"].shape[1:3], align_corners=config.align_corners)
+        return pseudo_labels.labels_and_confidence(scores, config.pseudo_merge)
+
+    def weigh(self, target, labels, confidence, *, sureness: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+        """Weights float32 `[B, H, W]` of what `predict` gave; see `msda_tf.methods.pseudo_labels.weights`."""
+        config = self.config
+        thresholds = tf.fill([self.network.num_classes], config.pseudo_threshold)
+        if config.pseudo_weight == "class":
+            thresholds = pseudo_labels.class_thresholds(sureness, config.pseudo_threshold)
+        weight = pseudo_labels.weights(confidence, labels, how=config.pseudo_weight, thresholds=thresholds, share=share)
+        if "inside" in target:
+            weight *= tf.cast(target["inside"], tf.float32)
+        return weight * tf.cast(self.state.steps.value >= config.self_training_start, tf.float32)
 
     def _remember(self, counts, sums) -> tf.Tensor:
         """The classes' mean confidence, float32 `[C]`, with this batch's; a class that it does not show keeps its."""

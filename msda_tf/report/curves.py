@@ -16,6 +16,8 @@ MOST_POINTS = 200
 KINDS = {
     "seg": "Segmentation loss",
     "adv": "Adversarial loss",
+    "mix": "Loss of mixed images",
+    "masked": "Loss of masked images",
     "disc": "Discriminator loss",
     "disc_accuracy": "Discriminator accuracy",
     "miou": "Mean IoU while training",

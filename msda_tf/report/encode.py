@@ -82,13 +82,16 @@ def _encode(shot: Shot, classes: ClassList, better: str, than: str | None, longe
         shot,
         photo.shape[1],
         photo.shape[0],
-        _webp(photo, quality=82),
-        tuple(_webp(layer, lossless=True) for layer in layers),
+        webp(photo, quality=82),
+        tuple(webp(layer, lossless=True) for layer in layers),
     )
 
 
-def _webp(picture: np.ndarray, **options) -> str:
-    """WebP: smaller than JPEG for photographs and than PNG for label maps; every browser since 2020 knows it."""
+def webp(picture: np.ndarray, **options) -> str:
+    """Data URI of uint8 `[H, W, 3]`.
+
+    WebP: smaller than JPEG for photographs and than PNG for label maps; every browser since 2020 knows it.
+    """
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "webp", method=4, **options)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

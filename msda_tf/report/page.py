@@ -13,7 +13,7 @@ from msda_tf import __version__, config, evaluate
 from msda_tf.config.branches import MAX_MERGE, NO_ADAPT, S_ALL, adapts
 from msda_tf.evaluate import Evaluation
 from msda_tf.evaluation import cross_source_table, protocol
-from msda_tf.report import charts, curves, encode, tables
+from msda_tf.report import charts, curves, encode, tables, taught
 from msda_tf.report.curves import Curve
 from msda_tf.report.gallery import Gallery, pair
 from msda_tf.runs.made_from import MadeFrom
@@ -52,6 +52,7 @@ def render(evaluation: Evaluation, found: Sequence[Curve], gallery: Gallery) -> 
         heat_maps=_heat_maps(evaluation, columns),
         first_heat=columns.index(better),
         charts=_charts(found, colors),
+        taught=taught.read(evaluation.trained),
         chart_colors=chart_colors(found, colors),
         groups=_groups(pictures, len(gallery.improved), than),
         layers=encode.layer_names(shots[0], bool(than)) if shots else [],

@@ -25,6 +25,11 @@ class TrainingFolder:
         return self.path / "metrics.jsonl"
 
     @property
+    def pictures(self) -> pathlib.Path:
+        """The folder of pictures that evaluations during training kept: `step-00001000-NAME.png`."""
+        return self.path / "pictures"
+
+    @property
     def progress(self) -> pathlib.Path:
         """The step of the newest checkpoint ever written: see `msda_tf.training.progress`."""
         return self.path / "progress.json"

@@ -33,11 +33,13 @@ class Evaluation:
     Attributes:
       scalars: by name.
       pictures: uint8 `[H, W, 3]` RGB, by name.
+      kept: the same for pictures that are written to files, too (see `TrainingFolder.pictures`).
       score: what model selection maximises; None if the task has none.
     """
 
     scalars: dict[str, float]
     pictures: dict[str, np.ndarray] = field(default_factory=dict)
+    kept: dict[str, np.ndarray] = field(default_factory=dict)
     score: float | None = None
 
 
@@ -347,10 +349,23 @@ class Trainer:
         self._show(step, "evaluating")
         evaluation = self.task.evaluate()
         with self._summarizing():
-            for name, picture in evaluation.pictures.items():
+            for name, picture in (evaluation.pictures | evaluation.kept).items():
                 tf.summary.image(name, picture[None], step=step)
+        for name, picture in evaluation.kept.items():
+            self._keep(step, name, picture)
         self._log(step, evaluation.scalars)
         return evaluation
+
+    def _keep(self, step: int, name: str, picture: np.ndarray) -> None:
+        path = self.folder.pictures / f"step-{step:08d}-{name}.png"
+        try:
+            path.parent.mkdir(exist_ok=True)
+            with files.replacing(path) as temporary:
+                temporary.write_bytes(tf.io.encode_png(picture).numpy())
+        except OSError as error:
+            raise MsdaError(
+                f"{path} cannot be written ({error.strerror}): make room there, then {self.resume_hint}"
+            ) from None
 
     def _is_best(self, step: int, score: float | None) -> bool:
         if score is None or not math.isfinite(score) or (self._best_score is not None and score <= self._best_score):

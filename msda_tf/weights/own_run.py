@@ -12,8 +12,8 @@ from msda_tf.training import checkpoint_files, checkpoint_graph, tf_path
 from msda_tf.training.folder import TrainingFolder
 from msda_tf.weights.conversion import Candidate, Conversion
 
-_NETWORK = "segmenter"
-"""Under which name training saves the network."""
+_NETWORKS = ("teacher", "segmenter")
+"""Under which names training saves networks: a teacher, where there is one, is what the run serves."""
 
 
 def find(path: pathlib.Path, branches: tuple[str, ...]) -> pathlib.Path | None:
@@ -60,9 +60,11 @@ def convert(prefix: pathlib.Path) -> Conversion:
     try:
         with tf_path.literal(prefix.parent) as folder:
             reader = tf.train.load_checkpoint(str(folder / prefix.name))
-            for path, key in sorted(checkpoint_graph.keys(prefix, _NETWORK).items()):
+            there = ((name, checkpoint_graph.keys(prefix, name)) for name in _NETWORKS)
+            name, keys = next((each for each in there if each[1]), ("", {}))
+            for path, key in sorted(keys.items()):
                 value = np.asarray(reader.get_tensor(key))
-                conversion.candidates[_variable(path)] = Candidate(value, f"{_NETWORK}/{path}", "copied")
+                conversion.candidates[_variable(path)] = Candidate(value, f"{name}/{path}", "copied")
     except (tf.errors.OpError, DecodeError, RuntimeError, ValueError, LookupError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
         raise MsdaError(f"{prefix} is damaged ({reason}): use another checkpoint") from None

@@ -43,3 +43,13 @@ def test_waiting_for_images_is_named(tmp_path):
     assert len(health.warnings(log.read(path))) == 1
     path.write_text("".join(json.dumps({"step": 10 * n, "waiting_for_data": 0.05}) + "\n" for n in range(1, 41)))
     assert health.warnings(log.read(path)) == []
+
+
+def test_classes_that_a_teacher_gave_up_are_named(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    for row in range(1, 41):
+        given = {"road": 0.6, "train": 0.02 if row < 20 else 0.0, "rider": 0.0003}
+        log.append(path, 10 * row, {f"pseudo_label_share/{name}": share for name, share in given.items()})
+    (said,) = health.warnings(log.read(path))
+    assert said.startswith("the teacher labels no pixel of the target as train since step 330, which the sources show")
+    assert health.collapsed(log.read(path)[:19]) == []  # too early to tell
