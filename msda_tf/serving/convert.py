@@ -1,8 +1,9 @@
 """Other formats than SavedModel, for runtimes without TensorFlow: ONNX and LiteRT (TFLite).
 
 Both hold one function, `images` uint8 `[B, H, W, 3]` to the outputs, without the checks and without `serving_bytes`.
-LiteRT takes images of one size only. Neither knows the antialiased resize, so the networks must see images at their
-own size. What is converted is run and compared with TensorFlow before it is published.
+LiteRT takes images of one size only, and so does ONNX of transformers, of 64 pixels or more. Neither knows the
+antialiased resize, so the networks must see images at their own size. What is converted is run and compared with
+TensorFlow before it is published.
 """
 
 import contextlib
@@ -23,6 +24,9 @@ FILE_NAMES = {"onnx": "model.onnx", "tflite": "model.tflite"}
 # Other libraries round otherwise: pixels where two classes are all but equal may differ.
 _LEAST_AGREEMENT = 0.995
 _ONNX_OPSET = 18
+# Families whose attention the converter gets wrong for any number of cells (or for a single row of them).
+_OF_ONE_SIZE = ("mit", "dinov2")
+_LEAST_SIDE = 64
 
 
 def check(kind: str, inference: Inference, served: Served, *, store: str = "float32") -> None:
@@ -35,6 +39,12 @@ def check(kind: str, inference: Inference, served: Served, *, store: str = "floa
         )
     if kind == "tflite" and served.size is None:
         raise UsageError("tflite needs images of one size: name it with --size WIDTHxHEIGHT")
+    families = {member.segmenter.backbone.family for member in inference.members}
+    if kind == "onnx" and families & set(_OF_ONE_SIZE) and (served.size is None or min(served.size) < _LEAST_SIDE):
+        raise UsageError(
+            f"transformers ({', '.join(sorted(families))}) convert to onnx for images of one size, from {_LEAST_SIDE} "
+            "pixels: name it with --size WIDTHxHEIGHT"
+        )
     if kind == "onnx":
         try:
             import onnxruntime  # noqa: F401
@@ -60,7 +70,11 @@ def write(kind: str, model: ServedModel, path: pathlib.Path, size: tuple[int, in
     path.write_bytes(content)
     image = np.random.default_rng(0).integers(0, 256, (1, *size, 3), dtype=np.uint8)
     expected = function(tf.constant(image))["label_map"].numpy()
-    found = {"onnx": _run_onnx, "tflite": _run_tflite}[kind](path, image)["label_map"]
+    try:
+        found = {"onnx": _run_onnx, "tflite": _run_tflite}[kind](path, image)["label_map"]
+    except Exception as error:  # theirs are of any kind, too
+        reason = " ".join(str(error).split())[:300]
+        raise MsdaError(f"the model was converted to {kind}, but its runtime does not take it: {reason}") from None
     agreement = (found == expected).mean() if found.shape == expected.shape else 0.0
     if agreement < _LEAST_AGREEMENT:
         raise MsdaError(f"the model in {kind} agrees with TensorFlow's on {100 * agreement:.1f} % of the pixels only")
@@ -73,6 +87,7 @@ def _to_onnx(function) -> bytes:
     for node in model.graph.node:
         _pad_explicitly(node)
         _round_up_scales(node, model.graph)
+    _without_erfc(model.graph)
     return model.SerializeToString()
 
 
@@ -102,6 +117,25 @@ def _round_up_scales(node, graph) -> None:
             scales = onnx.numpy_helper.to_array(tensor)
             larger = np.where(scales == np.round(scales), scales, np.nextafter(scales, np.float32(np.inf)))
             tensor.CopyFrom(onnx.numpy_helper.from_array(larger.astype(np.float32), tensor.name))
+
+
+def _without_erfc(graph) -> None:
+    """Writes 1 - Erf(x) for GELU's complementary error function, which ONNX lacks and the converter leaves as it is."""
+    import onnx
+
+    nodes = []
+    for node in graph.node:
+        if node.op_type != "Erfc":
+            nodes.append(node)
+            continue
+        erf, one = f"{node.output[0]}/erf", f"{node.output[0]}/one"
+        nodes += [
+            onnx.helper.make_node("Erf", [node.input[0]], [erf], name=f"{node.name}/erf"),
+            onnx.helper.make_node("Constant", [], [one], value=onnx.numpy_helper.from_array(np.float32(1.0))),
+            onnx.helper.make_node("Sub", [one, erf], [node.output[0]], name=node.name),
+        ]
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def _to_tflite(function) -> bytes:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.inference.members import Inference, Member
 from msda_tf.labels import CITYSCAPES_CLASSES
+from msda_tf.models.segmenter import MultiSourceSegmenter
 from msda_tf.serving import convert
 from msda_tf.serving.model import Served, ServedModel
 
@@ -53,6 +54,29 @@ def test_onnx_takes_any_size(member, tmp_path):
         assert labels.dtype == np.uint8 and labels.shape == (2, *size)
         assert (labels == expected["label_map"].numpy()).mean() > 0.99
         np.testing.assert_allclose(confidence, expected["confidence"], atol=1e-3)
+
+
+def test_transformers_convert(tmp_path):
+    """Their GELU needs an operation that ONNX lacks. `write` compares the file with the network."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("tf2onnx")
+    segmenter = MultiSourceSegmenter(branches=("S1",), backbone="mit-b0", decoder="mlp", discriminators="none")
+    segmenter.create_variables()
+    member = Member(segmenter, {"S1": "S1"}, mean=(70.0, 80.0, 90.0))
+    size = (97, 65)
+    convert.check("onnx", Inference([member]), Served(size=size))
+    convert.write("onnx", served_model(member, size=size), tmp_path / "model.onnx", size)
+    for refused in (None, (97, 63)):
+        with pytest.raises(UsageError, match=r"transformers \(mit\) convert to onnx for images of one size, from 64"):
+            convert.check("onnx", Inference([member]), Served(size=refused))
+
+
+def test_what_its_runtime_refuses_is_one_line(member, tmp_path, monkeypatch):
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("tf2onnx")
+    monkeypatch.setattr(runtime, "InferenceSession", unittest.mock.Mock(side_effect=RuntimeError("invalid\ngraph")))
+    with pytest.raises(MsdaError, match="converted to onnx, but its runtime does not take it: invalid graph$"):
+        convert.write("onnx", served_model(member, size=(9, 17)), tmp_path / "model.onnx", (9, 17))
 
 
 def test_tflite_takes_one_size(member, tmp_path):
