@@ -19,7 +19,8 @@ def present(labels: tf.Tensor, classes: int) -> tf.Tensor:
       bool `[B, C + 1]`; the last is 255.
     """
     ids = tf.reshape(_ids(labels, classes), [tf.shape(labels)[0], -1])
-    return tf.math.bincount(ids, minlength=classes + 1, maxlength=classes + 1, axis=-1, binary_output=True) > 0
+    counts = tf.math.bincount(ids, minlength=classes + 1, maxlength=classes + 1, axis=-1, binary_output=True)
+    return tf.ensure_shape(counts > 0, [labels.shape[0], classes + 1])  # which bincount does not know in a graph
 
 
 def chosen(shown: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:

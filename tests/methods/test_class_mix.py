@@ -30,3 +30,17 @@ def test_every_half_is_as_likely():
     chosen = class_mix.chosen(shown, tf.constant(draws)).numpy()
     assert (chosen.sum(1) == 2).all() and not chosen[:, 1].any()
     assert chosen.mean(0)[[0, 2, 3, 4]] == pytest.approx(0.5, abs=0.03)
+
+
+def test_shapes_are_known_while_a_graph_is_made():
+    """Also of a batch of one, along which tensors of unknown size could be broadcast."""
+
+    @tf.function
+    def pasted(labels, draws):
+        chosen = class_mix.chosen(class_mix.present(labels, CLASSES), draws)
+        assert chosen.shape == (1, CLASSES + 1)
+        mask = class_mix.mask(labels, chosen)
+        assert mask.shape == labels.shape
+        return mask
+
+    assert pasted(tf.zeros([1, 4, 5], tf.uint8), tf.zeros([1, CLASSES + 1])).numpy().all()
