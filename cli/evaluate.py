@@ -13,6 +13,7 @@ from .terminal import say
 
 @click.command(context_settings={"max_content_width": 110})
 @options.runs
+@options.target
 @options.data
 @options.split
 @options.limit
@@ -45,7 +46,8 @@ from .terminal import say
 def command(directories, protocol, subset_rule, **others):
     """Score every branch and Max Merge on the target's labelled images.
 
-    S-All of a run without adaptation is shown as No Adapt and is not merged.
+    S-All of a run without adaptation is shown as No Adapt and is not merged. Several targets are scored one by one,
+    each with its own mean, and on average.
 
     \b
     Examples:
@@ -53,6 +55,7 @@ def command(directories, protocol, subset_rule, **others):
       msda-tf evaluate --run runs/cityscapes --run runs/cityscapes-no-adapt      the paper's whole row
       msda-tf evaluate --run runs/cityscapes --merge all --pictures 10
       msda-tf evaluate --run runs/synthia --protocol 16
+      msda-tf evaluate --run runs/acdc --target acdc:night
     """
     quiet.load_tensorflow()
     from msda_tf import evaluate, runs
@@ -65,7 +68,7 @@ def command(directories, protocol, subset_rule, **others):
     show(evaluation, console, names=names, rule=subset_rule)
     say(f"Metrics: {others['output'] or RunDirectory(directories[0]).metrics}")
     if evaluation.pictures:
-        say(f"Pictures: {len(evaluation.pictures)} panels in {evaluation.pictures[0].parent}")
+        say(f"Pictures: {len(evaluation.pictures)} panels in {RunDirectory(directories[0]).pictures}")
 
 
 def show(evaluation, console: Console, *, names=None, rule="mean-of-ious") -> None:

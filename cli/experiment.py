@@ -18,9 +18,18 @@ from .terminal import command_line, say
 from .train import TrainingProgress, given_settings
 
 
+class Row(click.Choice):
+    """A target of the tables."""
+
+    def convert(self, value, param, ctx):
+        if "," in value:
+            self.fail(f"{value}: each row has one target; give --target once for each of them", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 @click.command(context_settings={"max_content_width": 110})
 @click.option("--grid", type=click.Choice(list(planning.GRIDS)), required=True, help="Which table.")
-@click.option("--target", "targets", multiple=True, type=click.Choice(planning.TARGETS), help="Rows.  [default: all]")
+@click.option("--target", "targets", multiple=True, type=Row(planning.TARGETS), help="Rows.  [default: all]")
 @click.option(
     "--scale",
     "scales",

@@ -28,6 +28,7 @@ class Size(click.ParamType):
 @click.option("--output", required=True, type=options.Path(), help="The model's folder: a server's base path.")
 @options.merge
 @options.branches
+@options.mean_of
 @options.select
 @options.serve
 @click.option("--confidence", is_flag=True, help="Also give the probability of each pixel's class.")

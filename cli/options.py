@@ -60,12 +60,16 @@ runs = click.option(
     type=Path(),
     help="Run directory; several are merged.",
 )
+target = click.option("--target", help="One of several targets, or a condition such as acdc:night, alone.")
 data = click.option("--data", type=Path(), help="Folder that prepare wrote.  [default: the run's]")
 split = click.option("--split", help="Split of the target.  [default: its test split]")
 limit = click.option("--limit", type=click.IntRange(1), help="Score at most this many images, spread over the split.")
 results = click.option("--output", required=True, type=Path(), help="Folder to write to.")
 merge = click.option("--merge", type=click.Choice(MERGE_RULES), help="Rule of Max Merge.  [default: the run's]")
 branches = click.option("--branches", type=Names(), help="Branches to merge, separated by commas.  [default: all]")
+mean_of = click.option(
+    "--mean-of", metavar="TARGET", help="Of several targets, the one that images are like: its mean is subtracted."
+)
 select = click.option("--select", type=click.Choice(["last", "best"]), help="Checkpoint to use.  [default: the run's]")
 serve = click.option(
     "--serve",

@@ -34,6 +34,7 @@ from .terminal import say
 @options.max_pixels
 @options.merge
 @options.branches
+@options.mean_of
 @options.select
 @options.serve
 def command(directories, source, output, kinds, submission, tta, **others):
@@ -49,6 +50,7 @@ def command(directories, source, output, kinds, submission, tta, **others):
       msda-tf predict --run runs/cityscapes --input frames/ --output results --resume
       msda-tf predict --run runs/cityscapes --input drive.mp4 --output results --outputs overlays
       msda-tf predict --run runs/cityscapes --input leftImg8bit/test --output results --submission cityscapes
+      msda-tf predict --run runs/acdc+dark_zurich --input night/ --output results --mean-of dark_zurich
     """
     quiet.load_tensorflow()
     from msda_tf import predict

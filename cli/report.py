@@ -25,6 +25,7 @@ from .terminal import say
     show_default=True,
     help="Images that Max Merge improves most over S-All, and as many that it damages most.",
 )
+@options.target
 @options.data
 @options.split
 @options.limit

@@ -21,7 +21,9 @@ from .terminal import command_line, say, text_column
 
 
 @click.command(context_settings={"max_content_width": 110})
-@click.option("--target", help="Prepared data set to adapt to. Its labels are never read in training.")
+@click.option(
+    "--target", help="Prepared data set to adapt to, or several: a,b. Their labels are never read in training."
+)
 @click.option(
     "--sources", help="Labelled data sets, separated by commas.  [default: the other two of the paper's three]"
 )
@@ -50,9 +52,9 @@ from .terminal import command_line, say, text_column
 @click.option("--restart", is_flag=True, help="Start over: removes what the run directory holds (asks first).")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--print-config", is_flag=True, help="Show every setting, where its value came from and why, and stop.")
-@click.option("--dry-run", "dry", is_flag=True, help="Show what a step costs, take three, write nothing, and stop.")
+@click.option("--dry-run", "dry", is_flag=True, help="Show what a step costs, take some, write nothing, and stop.")
 def command(directory, file, settings, preset, restart, yes, print_config, dry, no_adapt, **options):
-    """Train on labelled sources and an unlabelled target.
+    """Train on labelled sources and an unlabelled target, or several.
 
     Run the same command again to continue a run that was interrupted.
 
@@ -62,6 +64,7 @@ def command(directory, file, settings, preset, restart, yes, print_config, dry, 
       msda-tf train --target cityscapes --set scale=0.5     the paper's reduced resolution
       msda-tf train --target cityscapes --no-adapt          its No Adapt column
       msda-tf train --target mycity --sources gta5,mytown   your own data
+      msda-tf train --target acdc:night,dark_zurich --sources gta5
       msda-tf train --preset adaptsegnet --target cityscapes --sources gta5
       msda-tf train --data data-miniature --target synthia
       msda-tf train --target cityscapes --precision mixed_bfloat16 --recompute --dry-run
@@ -97,7 +100,7 @@ def command(directory, file, settings, preset, restart, yes, print_config, dry, 
         say("The step is compiled by XLA first: minutes for a large network, in which nothing moves")
     if runs.exists(directory) and not restart and (others := runs.other_versions(runs.packages(directory))):
         say(f"note: {directory} was begun with {'; '.join(others)}: the last digits may differ")
-    with quiet.kept_in(directory), TrainingProgress(console) as progress:
+    with quiet.kept_in(directory), TrainingProgress(console, targets=len(config.targets)) as progress:
         run = train.train(
             config,
             directory,
@@ -129,7 +132,7 @@ def default_preset(file, settings, options) -> str:
     """The paper's; for generated scenes of 128 pixels' height the one that fits them."""
     config, _ = resolve(preset="paper", file=file, settings=settings, no_adapt=False, options=options)
     try:
-        target = manifests.find(pathlib.Path(config.data), config.target)
+        target = manifests.find(pathlib.Path(config.data), config.targets[0])
     except MsdaError:
         return "paper"  # train says what is wrong with the data
     return "tiny" if target.options.get("miniature") else "paper"
@@ -182,7 +185,7 @@ def show_cost(config, cost) -> None:
         "parameters": f"{trained:,} trained ({parts}), {counts['frozen']:,} frozen",
         "step": f"{cost.images} images, {cost.flops / 1e9:,.1f} GFLOP (convolutions and matrix products)",
         "memory": f"about {variables + step:.2f} GiB on each device: weights and optimizers {variables:.2f}, "
-        f"activations and gradients {step:.2f}; peak of these three steps: {peaks}",
+        f"activations and gradients {step:.2f}; peak of these steps: {peaks}",
         "time": f"first step {cost.first_seconds:.1f} s (tracing included), then {cost.step_seconds:.3f} s: "
         f"{cost.images / cost.step_seconds:.2f} images/s, {cost.flops / cost.step_seconds / 1e9:,.0f} GFLOP/s, "
         f"{config.steps} steps in {duration(config.steps * cost.step_seconds)}",
@@ -194,8 +197,8 @@ def show_cost(config, cost) -> None:
 class TrainingProgress:
     """One live line for each network; on a plain terminal or in a log, a line every tenth of the way."""
 
-    def __init__(self, console: Console):
-        self._console = console
+    def __init__(self, console: Console, *, targets: int = 1):
+        self._console, self._targets = console, targets
         self._progress = Progress(
             text_column(),
             BarColumn(bar_width=24),
@@ -225,7 +228,8 @@ class TrainingProgress:
         """Sums a network's training up in a line."""
         parts = [outcome.headline, f"{outcome.images_per_second:.1f} images/s", f"{outcome.seconds / 60:.1f} minutes"]
         if outcome.best_score is not None:
-            parts.insert(1, f"best mIoU {100 * outcome.best_score:.2f} % at step {outcome.best_step}")
+            of = "best mIoU" if self._targets == 1 else f"best average mIoU of {self._targets} targets"
+            parts.insert(1, f"{of} {100 * outcome.best_score:.2f} % at step {outcome.best_step}")
         terminal.line(self._console, f"{network.name}: {'  '.join(parts)}")
 
     def __call__(self, network, step, steps, headline):

@@ -1,4 +1,4 @@
-"""What a training would cost, and whether it runs: three steps of every network, without a run directory."""
+"""What a training would cost, and whether it runs: some steps of every network, without a run directory."""
 
 import statistics
 import time
@@ -15,7 +15,8 @@ from msda_tf.train import check_batch, load_manifests
 from msda_tf.training import graph_cost, memory
 from msda_tf.training.workers import local_strategy
 
-STEPS = 3
+TIMED = 2
+"""Steps that are timed, beside the first one for each combination of image sizes."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Cost:
       sizes: (height, width) at which the network sees the images of each data set, by name.
       parameters: number by part: backbone, classifiers, discriminators, and frozen (those of all parts that training
         does not change).
-      flops: floating-point operations of a step, of all devices.
+      flops: floating-point operations of a step, of all devices. Where steps see images of different sizes (from a pool
+        of sources or targets), of the costliest of those taken, like the bytes.
       variable_bytes: weights and what the optimizers keep for them, on each device.
       step_bytes: estimate of activations and gradients at their peak, on each device.
       peak: measured peaks in GiB (see `msda_tf.training.memory.peak`).
@@ -49,7 +51,7 @@ class Cost:
 
 
 def dry_run(config: TrainConfig) -> Iterator[Cost]:
-    """Makes the networks of a run one after the other, has each take three steps on the real data, and forgets them.
+    """Makes the networks of a run one after the other, has each take some steps on the real data, and forgets them.
 
     Starting weights are random: they change neither cost nor speed.
 
@@ -64,27 +66,30 @@ def dry_run(config: TrainConfig) -> Iterator[Cost]:
         corrupt = CorruptRecords(limit=config.corrupt_limit)
         task = SegmentationTask(config=config, network=network, manifests=manifests, strategy=strategy, corrupt=corrupt)
         batches = task.batches(0)
-        seconds, graph = [], None
-        for _ in range(STEPS):
+        first_seconds, seconds, graphs = [], [], []
+        while len(seconds) < TIMED:
             batch = next(batches)
             start = time.perf_counter()
-            graph = graph or task.step_graph(batch)
+            graph = task.step_graph(batch)
             for value in task.train_step(batch).values():
                 value.numpy()
-            seconds.append(time.perf_counter() - start)
+            # Every combination of image sizes is traced once: that is no time of a step.
+            seen = any(graph is each for each in graphs)
+            (seconds if seen else first_seconds).append(time.perf_counter() - start)
+            graphs += [] if seen else [graph]
         kept = task.method.checkpointables.values()
         variables = [*task.segmenter.variables, *(variable for each in kept for variable in each.variables)]
         yield Cost(
             network=network,
             sizes=sizes,
             parameters=parameters(task.segmenter),
-            flops=graph_cost.flops(graph),
+            flops=max(map(graph_cost.flops, graphs)),
             variable_bytes=sum(_size(variable) * variable.value.dtype.size for variable in variables),
-            step_bytes=graph_cost.peak_bytes(graph) // strategy.num_replicas_in_sync,
+            step_bytes=max(map(graph_cost.peak_bytes, graphs)) // strategy.num_replicas_in_sync,
             peak=memory.peak(),
             images=task.images_per_step(),
-            first_seconds=seconds[0],
-            step_seconds=statistics.median(seconds[1:]),
+            first_seconds=first_seconds[0],
+            step_seconds=statistics.median(seconds),
         )
 
 

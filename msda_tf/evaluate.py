@@ -1,4 +1,4 @@
-"""Scores runs on the target's labelled images: one pass over a split for all branches and merges."""
+"""Scores runs on the labelled images of their targets: one pass over a split for all branches and merges."""
 
 import contextlib
 import pathlib
@@ -18,9 +18,11 @@ from msda_tf.errors import MsdaError, UsageError
 from msda_tf.evaluation import metrics, pictures, protocol, tables
 from msda_tf.evaluation.metrics import Metrics
 from msda_tf.inference import scoring
+from msda_tf.inference.members import Inference
 from msda_tf.inference.merge import RULES
 from msda_tf.inference.scoring import Scored
-from msda_tf.runs import target, trained
+from msda_tf.runs import target as target_module
+from msda_tf.runs import trained
 from msda_tf.runs.trained import Trained
 
 OnImage = Callable[[str, np.ndarray, np.ndarray, dict[str, np.ndarray]], None]
@@ -52,18 +54,23 @@ class Evaluation:
     """What `evaluate` found.
 
     Attributes:
-      metrics: the confusion matrix of each branch and merge.
+      scored: the confusion matrix of each branch and merge, on each target.
       trained: the networks.
-      rules: name -> (rule, merge_at) of each merge among `metrics.matrices`.
+      rules: name -> (rule, merge_at) of each merge among the matrices.
       pictures: the panels that were written.
       notes: what whoever sees the scores must know of weights and data, a sentence each.
     """
 
-    metrics: Metrics
+    scored: tuple[Metrics, ...]
     trained: Trained
     rules: dict[str, tuple[str, str]]
     pictures: tuple[pathlib.Path, ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def metrics(self) -> Metrics:
+        """Those of the only, or first, target."""
+        return self.scored[0]
 
     @property
     def columns(self) -> list[str]:
@@ -74,6 +81,7 @@ class Evaluation:
 def evaluate(
     directories: Sequence[str | pathlib.Path],
     *,
+    target: str | None = None,
     data: str | pathlib.Path | None = None,
     split: str | None = None,
     limit: int | None = None,
@@ -87,19 +95,24 @@ def evaluate(
 ) -> Evaluation:
     """Scores runs, and writes `metrics.json` and panels into the first run's directory.
 
+    Several targets are scored one by one, each with its own mean; their images are never counted together.
+
     Args:
       directories: run directories; all branches of those with adaptation are merged.
+      target: one of several, or a condition of one ("acdc:night" of "acdc"), to be scored alone; all by default.
       data: another folder of prepared data sets than the first run's own, in which the target may be another one, too.
-      split: of the target; the one that the data set is evaluated on by default.
-      limit: at most this many images, evenly spread over the split.
+      split: of each target; the one that the data set is evaluated on by default.
+      limit: at most this many images of each target, evenly spread over the split.
       merge: one of `RULES`, or "all" for every rule, on the image and on the networks' maps; the runs' own by default.
         Beside another rule than the paper's, the paper's is scored, too.
       select: "last" or "best" checkpoint; each run's own choice by default.
       serve: "teacher" or "student", for runs that have both; each run's own choice by default.
-      panels: number of images, evenly spread over those scored, of which a panel is written to `pictures/`.
+      panels: number of images of each target, evenly spread over those scored, of which a panel is written to
+        `pictures/`; with several targets to `pictures/TARGET/`.
       output: where `metrics.json` is written instead.
       on_progress: called with (images done, number of images).
-      on_image: given every scored image, in order; it is called in another thread.
+      on_image: given every scored image, in order; it is called in another thread. With several targets, an image's
+        name begins with its target's.
 
     Raises:
       UsageError: see `trained.load` and `msda_tf.runs.target.find`; or the target has other classes, or no labels.
@@ -111,22 +124,59 @@ def evaluate(
         directories, merge="max-logit" if every else merge, select=select, serve=serve, calibrated=every
     )
     run = networks.runs[0]
-    written = pathlib.Path(output) if output else run.paths.metrics
-    files.check_place(written)
-    data_set = target.find(networks.runs, data)
-    manifest = data_set.manifest
-    split = _check(manifest, split, networks)
-    inference = networks.inference
-    if every:
-        rules = ALL_RULES | (CALIBRATED_RULES if set(inference.merged) <= set(inference.calibrations) else {})
-    else:
-        rules = {MAX_MERGE: (inference.rule, inference.merge_at)}
-        if inference.rule != "max-logit":
-            rules[EQUATION_6] = ("max-logit", "image")
-    count = manifest.splits[split].examples if limit is None else min(limit, manifest.splits[split].examples)
-    panels = min(panels, count)
-    draw = _Panels(run.paths.pictures, networks, {index * count // panels for index in range(panels)})
+    place = pathlib.Path(output) if output else run.paths.metrics
+    files.check_place(place)
+    names = networks.targets if target is None else (target,)
+    means_of = {name: target_module.adapted_to(run, name) for name in names}
+    found = {name: target_module.find(networks.runs, data, name=name) for name in names}
+    unlabelled = [name for name, data_set in found.items() if split is None and not data_set.manifest.evaluation_split]
+    if len(unlabelled) < len(found):
+        found = {name: data_set for name, data_set in found.items() if name not in unlabelled}
+    splits = {name: _check(data_set.manifest, split, networks) for name, data_set in found.items()}
+    counts = {name: data_set.manifest.splits[splits[name]].examples for name, data_set in found.items()}
+    if limit is not None:
+        counts = {name: min(limit, count) for name, count in counts.items()}
+    rules = _rules(networks.inference, every=every)
+    scored, written, done = [], [], 0
+    with lock.hold(run.paths.pictures, "msda-tf evaluate") if panels else contextlib.nullcontext():
+        for name, data_set in found.items():
+            folder = run.paths.pictures if len(found) == 1 else run.paths.pictures / name.replace(":", "-")
+            shown = min(panels, counts[name])
+            draw = _Panels(folder, networks, {index * counts[name] // shown for index in range(shown)})
+            matrices = _score(
+                networks.centred_on(means_of[name]).inference,
+                data_set.manifest,
+                splits[name],
+                limit=limit,
+                rules=rules,
+                draw=draw,
+                on_image=on_image,
+                prefix="" if len(found) == 1 else f"{name}/",
+                on_progress=lambda images, before=done: on_progress(before + images, sum(counts.values())),
+            )
+            made_from = networks.made_from(data_set.described()).to_json()
+            scored.append(Metrics(name, splits[name], counts[name], networks.classes.names, matrices, made_from))
+            written += draw.written
+            done += counts[name]
+    metrics.write_all(scored, place)
+    merges = {name: rule for name, rule in rules.items() if name in scored[0].matrices}
+    notes = [*networks.notes(), *(note for data_set in found.values() for note in data_set.notes())]
+    notes += [f"{name} has no labelled images and was not scored" for name in unlabelled if name not in found]
+    return Evaluation(tuple(scored), networks, merges, tuple(written), tuple(notes))
 
+
+def _rules(inference: Inference, *, every: bool) -> dict[str, tuple[str, str]]:
+    """Name -> (rule, merge_at) of the merges to score."""
+    if every:
+        return ALL_RULES | (CALIBRATED_RULES if set(inference.merged) <= set(inference.calibrations) else {})
+    rules = {MAX_MERGE: (inference.rule, inference.merge_at)}
+    if inference.rule != "max-logit":
+        rules[EQUATION_6] = ("max-logit", "image")
+    return rules
+
+
+def _score(inference, manifest, split, *, limit, rules, draw, on_image, prefix, on_progress) -> dict[str, np.ndarray]:
+    """Confusion matrices, int64 `[C, C + 1]`, of every branch and merge on one target."""
     label_maps = tf.function(
         lambda images: inference.label_maps(images, rules=rules),
         input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)],
@@ -136,31 +186,25 @@ def evaluate(
 
     def on_scored(scored: Scored):
         if on_image:
-            on_image(scored.name, scored.image, scored.label, scored.maps)
+            on_image(f"{prefix}{scored.name}", scored.image, scored.label, scored.maps)
         draw(scored, shown)
 
     corrupt = CorruptRecords(limit=0)
     images = pipeline.evaluation_images(manifest, split, limit=limit, corrupt=corrupt)
     try:
-        with lock.hold(run.paths.pictures, "msda-tf evaluate") if panels else contextlib.nullcontext():
-            matrices = scoring.score(
-                label_maps,
-                images,
-                classes=len(networks.classes),
-                corrupt=corrupt,
-                on_scored=on_scored,
-                on_progress=lambda done: on_progress(done, count),
-            )
+        return scoring.score(
+            label_maps,
+            images,
+            classes=len(manifest.classes),
+            corrupt=corrupt,
+            on_scored=on_scored,
+            on_progress=on_progress,
+        )
     except tf.errors.ResourceExhaustedError as error:
         raise MsdaError(
             f"out of memory while scoring images of {manifest.width}x{manifest.height} "
             f"({error.message.splitlines()[0][:120]}): evaluate fewer runs at once"
         ) from None
-    made_from = networks.made_from(data_set.described()).to_json()
-    result = Metrics(networks.target, split, count, networks.classes.names, matrices, made_from)
-    metrics.write(result, written)
-    merges = {name: rule for name, rule in rules.items() if name in matrices}
-    return Evaluation(result, networks, merges, tuple(draw.written), (*networks.notes(), *data_set.notes()))
 
 
 def grids(
@@ -168,30 +212,52 @@ def grids(
 ) -> list[tables.Grid]:
     """The paper's Table 1 row and Table 2 rows, and a table of the merge rules if there are several.
 
+    Of several targets, the table of averages comes first, then the tables of each.
+
     Args:
       evaluation: of `evaluate`.
       names: the classes to average over; all by default.
       rule: for a subset, one of `msda_tf.evaluation.protocol.SUBSET_RULES`.
     """
-    found, networks = evaluation.metrics, evaluation.trained
-    classes = networks.classes
-    where = f"{found.target}, {found.split}, {found.images} images"
-    columns = {name: found.matrices[name] for name in evaluation.columns}
-    means = tables.mean_iou_table(columns, classes, title=f"Mean IoU on {where}", names=names, rule=rule)
-    notes = (*means.notes, *legend(evaluation), *evaluation.notes)
-    result = [
-        tables.Grid(means.title, means.columns, means.rows, notes),
-        tables.class_iou_table(columns, classes, title=f"IoU of each class on {where}"),
-    ]
-    if set(evaluation.rules) - {MAX_MERGE, EQUATION_6}:
-        result.append(_merge_table(evaluation, f"Merge rules: {means.rows[0][0]}, on {where}", names, rule))
+    notes = (*legend(evaluation), *evaluation.notes)
+    several = len(evaluation.scored) > 1
+    result = [_average_table(evaluation, names, rule, notes)] if several else []
+    for found in evaluation.scored:
+        result += _grids(found, evaluation, names, rule, () if several else notes)
     return result
 
 
-def _merge_table(evaluation: Evaluation, title: str, names, rule) -> tables.Grid:
+def _grids(found: Metrics, evaluation: Evaluation, names, rule, notes) -> list[tables.Grid]:
+    """The tables of one target."""
+    classes = evaluation.trained.classes
+    where = f"{found.target}, {found.split}, {found.images} images"
+    columns = {name: found.matrices[name] for name in evaluation.columns}
+    means = tables.mean_iou_table(columns, classes, title=f"Mean IoU on {where}", names=names, rule=rule)
+    result = [
+        tables.Grid(means.title, means.columns, means.rows, (*means.notes, *notes)),
+        tables.class_iou_table(columns, classes, title=f"IoU of each class on {where}"),
+    ]
+    if set(evaluation.rules) - {MAX_MERGE, EQUATION_6}:
+        title = f"Merge rules: {means.rows[0][0]}, on {where}"
+        result.append(_merge_table(found, evaluation, title, names, rule))
+    return result
+
+
+def _average_table(evaluation: Evaluation, names, rule, notes) -> tables.Grid:
+    """Of each column, the mean over the targets of its mean IoU."""
+    classes, found = evaluation.trained.classes, evaluation.scored
+    means = {
+        column: metrics.mean([protocol.score(each.matrices[column], classes, names, rule) for each in found])
+        for column in evaluation.columns
+    }
+    title = f"Mean IoU, average of {', '.join(each.target for each in found)}"
+    return tables.average_table(means, title=title, classes=len(names or classes), notes=notes)
+
+
+def _merge_table(found: Metrics, evaluation: Evaluation, title: str, names, rule) -> tables.Grid:
     """One row for each merge rule, one column for each place to merge at."""
     scores = {
-        key: 100 * protocol.score(evaluation.metrics.matrices[name], evaluation.trained.classes, names, rule).miou_all
+        key: 100 * protocol.score(found.matrices[name], evaluation.trained.classes, names, rule).miou_all
         for name, key in evaluation.rules.items()
     }
     known = [each for each in RULES if (each, "image") in scores]
@@ -241,6 +307,8 @@ class _Panels:
     def __init__(self, directory: pathlib.Path, networks: Trained, chosen: set[int]):
         self.written: list[pathlib.Path] = []
         self._directory, self._networks, self._chosen, self._number = directory, networks, chosen, 0
+        if chosen:
+            directory.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, scored: Scored, shown: set[str]) -> None:
         number, self._number = self._number, self._number + 1

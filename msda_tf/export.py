@@ -29,6 +29,7 @@ def export(
     select: str | None = None,
     serve: str | None = None,
     branches: Sequence[str] | None = None,
+    mean_of: str | None = None,
     precision: str | None = None,
     scale: float | None = None,
     served: Served | None = None,
@@ -47,6 +48,7 @@ def export(
       select: "last" or "best" checkpoint; each run's own choice by default.
       serve: "teacher" or "student", for runs that have both; each run's own choice by default.
       branches: shown names of the branches to merge; all that were adapted by default.
+      mean_of: of several targets that differ in their mean, the one whose mean is subtracted.
       precision: arithmetic of the networks instead of the one they were trained in.
       scale: size of the networks' input against the image, instead of the one they were trained at.
       served: what the model takes and gives.
@@ -72,7 +74,7 @@ def export(
         )
     networks = trained.load(
         directories, merge=merge, select=select, serve=serve, branches=branches, only_merged=True, precision=precision
-    )
+    ).centred(mean_of)
     if scale is not None:
         networks = dataclasses.replace(networks, inference=_rescaled(networks.inference, scale))
     if kind != "savedmodel":
@@ -83,7 +85,7 @@ def export(
     output.mkdir(parents=True, exist_ok=True)
     temporary = output / f".export.{os.getpid()}.part"
     try:
-        write_version(networks, served, temporary, store=store, kind=kind)
+        write_version(networks, served, temporary, store=store, kind=kind, mean_of=mean_of)
         return _publish(temporary, output)
     except (OSError, tf.errors.OpError) as error:
         raise MsdaError(f"{output}: the model cannot be written: {reason(error)}; no version was added") from None
@@ -96,10 +98,12 @@ def _rescaled(inference: Inference, scale: float) -> Inference:
     return dataclasses.replace(inference, members=members)
 
 
-def write_version(networks: Trained, served: Served, folder: pathlib.Path, *, store: str, kind: str) -> None:
+def write_version(
+    networks: Trained, served: Served, folder: pathlib.Path, *, store: str, kind: str, mean_of: str | None = None
+) -> None:
     """Writes all files of one version into a new folder, down to the disk; `export` then gives it its number."""
     model = ServedModel(networks.inference, networks.classes, served, store=store)
-    target = networks.runs[0].info["datasets"][networks.target]
+    target = networks.runs[0].info["datasets"][mean_of or networks.targets[0]]
     size = served.size or (target["height"], target["width"])
     if kind == "savedmodel":
         tf.saved_model.save(model.root, str(folder), signatures=model.signatures)
@@ -110,7 +114,7 @@ def write_version(networks: Trained, served: Served, folder: pathlib.Path, *, st
         extra = folder
         extra.mkdir()
         convert.write(kind, model, folder / convert.FILE_NAMES[kind], size)
-    files.write_json(extra / metadata.FILE_NAME, metadata.describe(networks, served))
+    files.write_json(extra / metadata.FILE_NAME, metadata.describe(networks, served, mean_of=mean_of))
     # After a power cut, a version that is there must be whole.
     for path in folder.rglob("*"):
         if path.is_file():

@@ -49,6 +49,7 @@ def predict(
     select: str | None = None,
     serve: str | None = None,
     branches: Sequence[str] | None = None,
+    mean_of: str | None = None,
     max_pixels: int = MAX_PIXELS,
     on_progress: Callable[[int, int], None] = lambda done, count: None,
 ) -> Prediction:
@@ -70,6 +71,7 @@ def predict(
       select: "last" or "best" checkpoint; each run's own choice by default.
       serve: "teacher" or "student", for runs that have both; each run's own choice by default.
       branches: shown names of the branches to merge; all that were adapted by default.
+      mean_of: of several targets that differ in their mean, the one that the images are like: its mean is subtracted.
       max_pixels: larger images are refused before they are decoded; their headers tell.
       on_progress: called with (images done, number of images, or 0 if it is not known).
 
@@ -91,6 +93,7 @@ def predict(
         paths = {image: {kind: output / kind / name for kind in kinds} for image, name in names.items()}
 
     networks = trained.load(directories, merge=merge, select=select, serve=serve, branches=branches, only_merged=True)
+    networks = networks.centred(mean_of)
     classes = networks.classes
     if for_submission:
         submission.check_classes(classes)

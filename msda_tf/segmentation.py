@@ -150,6 +150,7 @@ def load(
     merge: str | None = None,
     select: str | None = None,
     branches: Sequence[str] | None = None,
+    mean_of: str | None = None,
 ) -> Model:
     """Loads the networks of one or more runs.
 
@@ -158,13 +159,16 @@ def load(
       merge: one of `msda_tf.inference.merge.RULES`; the runs' own by default.
       select: "last" or "best" checkpoint; each run's own choice by default.
       branches: shown names of the branches to merge ("S1", "S-All"); all that were adapted by default.
+      mean_of: of several targets that differ in their mean, the one that the images are like: its mean is subtracted.
 
     Raises:
-      UsageError: a folder is no run or has no checkpoint, or the runs do not fit together.
+      UsageError: a folder is no run or has no checkpoint, the runs do not fit together, or `mean_of` is none of their
+        targets or needed.
       MsdaError: a run is damaged.
     """
     directories = [runs] if isinstance(runs, (str, os.PathLike)) else list(runs)
-    return Model(trained.load(directories, merge=merge, select=select, branches=branches, only_merged=True))
+    networks = trained.load(directories, merge=merge, select=select, branches=branches, only_merged=True)
+    return Model(networks.centred(mean_of))
 
 
 def _pixels(image: ImageLike) -> np.ndarray:

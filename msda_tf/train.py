@@ -38,15 +38,23 @@ def load_manifests(config: TrainConfig) -> dict[str, Manifest]:
       UsageError: one is not prepared, a source has no labels, their classes differ, or their images are too small.
     """
     validate(config)
-    found = {name: manifests_module.find(config.data, name) for name in (config.target, *config.sources)}
-    classes = found[config.target].classes
+    found = {name: manifests_module.find(config.data, name) for name in (*config.targets, *config.sources)}
+    target, *others = config.targets
+    classes = found[target].classes
+    for name in others:
+        own = found[name].classes
+        if own.names != classes.names:
+            raise UsageError(
+                f"target {name!r} has {len(own)} classes and target {target!r} {len(classes)}, or they are named "
+                "differently: prepare both with the same class list"
+            )
     for name in config.sources:
         manifest = found[name]
         if not manifest.splits[manifest.training_split].labelled:
             raise UsageError(f"source {name!r} has no labels: only the target may be unlabelled")
         if manifest.classes.names != classes.names:
             raise UsageError(
-                f"source {name!r} has {len(manifest.classes)} classes and target {config.target!r} {len(classes)}, or "
+                f"source {name!r} has {len(manifest.classes)} classes and target {target!r} {len(classes)}, or "
                 "they are named differently: prepare both with the same class list"
             )
     cropped = crop_size(config, found)
@@ -77,8 +85,8 @@ def load_manifests(config: TrainConfig) -> dict[str, Manifest]:
 
 
 def default_directory(config: TrainConfig) -> pathlib.Path:
-    """`runs/TARGET`, with what distinguishes the run from the default one behind it."""
-    parts = [config.target.replace(":", "-")]
+    """`runs/TARGET`, or `runs/TARGET+TARGET`, with what distinguishes the run from the default one behind it."""
+    parts = [config.target.replace(":", "-").replace(",", "+")]
     if not adapts(config):
         parts.append("no-adapt")
     elif config.method != TrainConfig().method:
@@ -154,7 +162,9 @@ def check_batch(
     # Less than what a step takes, but no machine has it: what needs more memory than there is must not be tried.
     cropped = crop_size(config, manifests)
     pixels = {name: math.prod(cropped or input_size(config, manifest)) for name, manifest in manifests.items()}
-    needed = 12 * config.batch_size // machines * sum(pixels.values())
+    # A step sees every source and one of the targets.
+    largest = sum(pixels[name] for name in config.sources) + max(pixels[name] for name in config.targets)
+    needed = 12 * config.batch_size // machines * largest
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > memory:
         sizes = ", ".join(
@@ -181,7 +191,7 @@ def _train_network(run, config, network, manifests, workers: Workers, on_progres
         config=config, network=network, manifests=manifests, strategy=workers.strategy, corrupt=corrupt
     )
     evaluate_every = config.evaluate_every
-    if task.target.evaluation_split is None and evaluate_every:
+    if not task.scored and evaluate_every:
         logging.info("target %s has no labelled images: no evaluation during training", config.target)
         evaluate_every = 0
     told: set[str] = set()

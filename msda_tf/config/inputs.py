@@ -17,7 +17,7 @@ def image_mean(config: TrainConfig, manifest: Manifest) -> tuple[float, float, f
 
 def input_size(config: TrainConfig, manifest: Manifest) -> tuple[int, int]:
     """(height, width) at which the network sees a data set's images in training."""
-    fixed = config.target_size if manifest.name == config.target else config.source_size
+    fixed = config.target_size if manifest.name in config.targets else config.source_size
     if fixed is not None:
         return fixed[1], fixed[0]
     return max(1, round(manifest.height * config.scale)), max(1, round(manifest.width * config.scale))
@@ -28,7 +28,7 @@ def crop_size(config: TrainConfig, manifests: Mapping[str, Manifest]) -> tuple[i
 
     Args:
       config: of the run.
-      manifests: of its sources and its target, by name.
+      manifests: of its sources and targets, by name.
     """
     if config.crop is not None:
         return config.crop[1], config.crop[0]

@@ -31,7 +31,9 @@ class TrainConfig:
     """Every knob of `msda-tf train`: its default, then what it does and why the default is what it is."""
 
     # Data
-    target: str = knob("", "the prepared data set to adapt to; its labels are never read in training")
+    target: str = knob(
+        "", "the prepared data set to adapt to, or several, separated by commas; its labels are never read in training"
+    )
     sources: tuple[str, ...] = knob((), "labelled data sets; by default the other two of gta5, synthia, cityscapes")
     data: str = knob("data", "the folder that prepare wrote")
     scale: float = knob(
@@ -54,6 +56,11 @@ class TrainConfig:
         "S-All's images: all sources pooled (the paper), or each source equally often",
         ("concat", "balanced"),
         only_for={"layout": ("separate", "s-all")},
+    )
+    target_sampling: str = knob(
+        "concat",
+        "with several targets, their images: all pooled (as the paper pools sources), or each target equally often",
+        ("concat", "balanced"),
     )
     exclude_test: bool = knob(
         False, "keep the target's test images out of its unlabelled training images; the paper keeps them in"
@@ -377,6 +384,11 @@ class TrainConfig:
     )
     corrupt_limit: int = knob(10, "damaged records that are skipped before the run fails", minimum=0)
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names in `target`."""
+        return tuple(self.target.split(","))
+
     def reason(self, key: str) -> str:
         """What a knob does and why its default is what it is."""
         return self.__dataclass_fields__[key].metadata["reason"]
@@ -417,9 +429,16 @@ def resolve(
         renamed=_renamed,
         refuse_unread=refuse_unread,
     )
-    if config.target and not config.sources and config.target in PAPER_DATASETS:
-        config = dataclasses.replace(config, sources=tuple(name for name in PAPER_DATASETS if name != config.target))
-        origins["sources"] = "the other two"
+    config = dataclasses.replace(config, target=",".join(name.strip() for name in config.targets))
+    default = config.target_sampling == TrainConfig.target_sampling and origins["target_sampling"] != "command line"
+    if refuse_unread and len(config.targets) == 1 and not default:
+        raise UsageError(
+            f"{origins['target_sampling']}: target_sampling has no effect here: it is read with several targets, and "
+            "this is one; leave it out"
+        )
+    if not config.sources and set(config.targets) <= set(PAPER_DATASETS):
+        config = dataclasses.replace(config, sources=tuple(n for n in PAPER_DATASETS if n not in config.targets))
+        origins["sources"] = "the other two" if len(config.sources) == 2 else "the other one"
     paths = ("data",) if config.init in ("imagenet", "none") else ("data", "init")
     return knobs.with_local_paths(config, origins, paths), origins
 
@@ -430,7 +449,10 @@ def from_saved(value: dict, path: str | pathlib.Path) -> TrainConfig:
 
 
 def _renamed(layer: dict, origin: str) -> dict:
-    """Settings under their present names: `adapt` became `method`."""
+    """Settings under their present names: `adapt` became `method`. A list of targets is written as one text."""
+    targets = layer.get("target")
+    if isinstance(targets, list) and all(isinstance(name, str) for name in targets):
+        layer = {**layer, "target": ",".join(targets)}
     if "adapt" not in layer:
         return layer
     adapt = knobs.converted(layer["adapt"], bool, f"{origin}: adapt")
@@ -442,18 +464,21 @@ def validate(config: TrainConfig) -> None:
     """Checks what concerns several knobs at once.
 
     Raises:
-      UsageError: no target or sources, a target among its sources, a source named twice, a merge that goes by
-        held-out images without any.
+      UsageError: no target or sources, a target among its sources, a source or target named twice, a merge that goes
+        by held-out images without any.
     """
     if not config.target:
         raise UsageError("no target: name the data set to adapt to with --target")
+    _check_targets(config.targets)
     if not config.sources:
         raise UsageError(f"no sources for target {config.target!r}: name labelled data sets with --sources a,b")
-    if config.target in config.sources:
-        raise UsageError(
-            f"target {config.target!r} is also among the sources ({', '.join(config.sources)}): its labels must not be "
-            "trained on, take it out of --sources"
-        )
+    for target in config.targets:
+        if same := [source for source in config.sources if _share_images(target, source)]:
+            holds = "" if same[0] == target else f", as {same[0]!r},"
+            raise UsageError(
+                f"target {target!r} is also among the sources ({', '.join(config.sources)}){holds}: its labels must "
+                "not be trained on, take it out of --sources"
+            )
     if len(set(config.sources)) != len(config.sources):
         raise UsageError(f"a source is named twice in --sources {','.join(config.sources)}")
     if not config.held_out and config.merge in _BY_HELD_OUT:
@@ -476,3 +501,23 @@ def _check_self_training(config: TrainConfig) -> None:
             f"pseudo_margins {list(config.pseudo_margins)} leave nothing of the image: top and bottom, and left and "
             "right, must be less than 1 together"
         )
+
+
+def _check_targets(targets: tuple[str, ...]) -> None:
+    if "" in targets:
+        raise UsageError(f"--target {','.join(targets)}: a name is missing beside a comma")
+    for number, target in enumerate(targets):
+        for other in targets[:number]:
+            if other == target:
+                raise UsageError(f"target {target!r} is named twice in --target {','.join(targets)}")
+            if _share_images(other, target):
+                whole, part = sorted((other, target), key=len)
+                raise UsageError(
+                    f"--target {','.join(targets)}: the images of {part!r} are also in {whole!r}; name one of them"
+                )
+
+
+def _share_images(first: str, second: str) -> bool:
+    """Whether two names are of one data set, or of a data set and a condition of it ("acdc", "acdc:night")."""
+    (name, _, condition), (other, _, other_condition) = first.partition(":"), second.partition(":")
+    return name == other and (condition == other_condition or not condition or not other_condition)

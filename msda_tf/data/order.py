@@ -66,12 +66,13 @@ class PooledSchedule:
       sampling: "concat" shuffles the batches of all data sets together, so that each data set is drawn in proportion
         to its size; "balanced" draws each equally often.
       seed: of the run.
+      stream: name of the pool; pools of different names are shuffled independently.
 
     Raises:
       ValueError: `sampling` is neither.
     """
 
-    def __init__(self, sizes: Sequence[int], *, batch_size: int, sampling: str, seed: int):
+    def __init__(self, sizes: Sequence[int], *, batch_size: int, sampling: str, seed: int, stream: str = "pooled"):
         if sampling == "concat":
             counts = [max(1, round(size / batch_size)) for size in sizes]
         elif sampling == "balanced":
@@ -86,7 +87,7 @@ class PooledSchedule:
         @functools.lru_cache(2)
         def round_of(number: int) -> np.ndarray:
             with tf.device("CPU"):
-                order = permutation(len(batches), seed=seed, stream=f"pooled/{sampling}", epoch=number)
+                order = permutation(len(batches), seed=seed, stream=f"{stream}/{sampling}", epoch=number)
             return batches[order.numpy()]
 
         self._round = round_of

@@ -4,6 +4,8 @@ The data set is addressed by position: the element at position p depends on the 
 resumes at step k opens the data set at batch k and gets what an uninterrupted run gets, without replaying anything.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -13,7 +15,7 @@ from msda_tf.data.crops import Crops, inside_margins
 from msda_tf.data.held_out import chosen
 from msda_tf.data.index import RecordIndex
 from msda_tf.data.loading import RecordSource, load
-from msda_tf.data.manifest import Manifest
+from msda_tf.data.manifest import Manifest, Shard
 from msda_tf.data.order import shuffled_records, stream_key
 from msda_tf.data.rare_classes import RareClasses, RareSampling
 from msda_tf.data.transforms import Size, flipped, resize_image, resize_label
@@ -183,16 +185,26 @@ def _one_by_one(index: RecordIndex, *, labelled, limit, corrupt, parallel) -> tf
     return examples.prefetch(_PREFETCHED_BATCHES).with_options(_options())
 
 
+def training_examples(manifest: Manifest, *, exclude_evaluation: bool = False) -> int:
+    """Number of images that `training_batches` draws from."""
+    return sum(shard.examples for shard in _shards(manifest, manifest.training_split, exclude_evaluation))
+
+
+def _shards(manifest: Manifest, split: str, exclude_evaluation: bool) -> Sequence[Shard]:
+    """Of a split, without those of the evaluation split if so asked."""
+    shards = manifest.splits[split].shards
+    if exclude_evaluation and manifest.evaluation_split is not None:
+        evaluated = {shard.file for shard in manifest.splits[manifest.evaluation_split].shards}
+        shards = [shard for shard in shards if shard.file not in evaluated]
+    return shards
+
+
 def _open(manifest: Manifest, split: str, *, exclude_evaluation: bool = False) -> RecordIndex:
     """The index of a split's shards, without those of the evaluation split if so asked."""
     if split not in manifest.splits:
         known = ", ".join(manifest.splits)
         raise UsageError(f"data set {manifest.name!r} has no split {split!r}, only {known}")
-    shards = manifest.splits[split].shards
-    if exclude_evaluation and manifest.evaluation_split is not None:
-        evaluated = {shard.file for shard in manifest.splits[manifest.evaluation_split].shards}
-        shards = [shard for shard in shards if shard.file not in evaluated]
-    index = RecordIndex(manifest.directory, shards)
+    index = RecordIndex(manifest.directory, _shards(manifest, split, exclude_evaluation))
     if not len(index):
         rest = " but those of its evaluation split" if exclude_evaluation else ""
         raise UsageError(f"data set {manifest.name!r} has no images in its split {split!r}{rest}")

@@ -9,6 +9,12 @@
 Beside them, `made_from` says which weights were scored on which data, and how they were merged (see
 `msda_tf.runs.made_from`).
 
+Of a run with several targets, each has such an object under `targets`, by its name, and `average` holds the mean of
+their scores, every target counting alike; their matrices are never added up:
+
+    {"targets": {"acdc": {"target": "acdc", ...}, "dark_zurich": {...}},
+     "average": {"S1": {"miou_19": 0.35, "miou_present": 0.37}, ...}}
+
 All scores are fractions 0-1 (tables print percent). `miou_19` is the mean over all classes, an absent one counting 0,
 under this key for a custom class list of any length too; `miou_present` leaves absent classes out and is null if all
 are absent. An IoU is null if the class is neither in the ground truth nor predicted. `confusion` has one row per true
@@ -17,6 +23,8 @@ are counted per true class under the additional key `no_class`, which is there o
 """
 
 import pathlib
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -77,13 +85,65 @@ def to_json(metrics: Metrics) -> dict:
     }
 
 
+@dataclass(frozen=True)
+class Mean:
+    """A branch's scores on several targets, averaged: each target counts alike.
+
+    Attributes:
+      miou_all: over all classes.
+      miou_present: without absent classes; over the targets that have one, None if none has.
+    """
+
+    miou_all: float
+    miou_present: float | None
+
+
+def average(scored: Sequence[Metrics], branch: str) -> Mean:
+    """The mean of a branch's scores on each target."""
+    return mean([each.scores(branch) for each in scored])
+
+
+def mean(scores: Sequence[Scores]) -> Mean:
+    """Of one branch's scores on each target."""
+    present = [each.miou_present for each in scores if each.miou_present is not None]
+    return Mean(statistics.fmean(each.miou_all for each in scores), statistics.fmean(present) if present else None)
+
+
 def write(metrics: Metrics, path: pathlib.Path) -> None:
     """Writes `path` atomically."""
-    files.write_json(path, to_json(metrics))
+    write_all([metrics], path)
+
+
+def write_all(scored: Sequence[Metrics], path: pathlib.Path) -> None:
+    """Writes the scores on one target or several atomically."""
+    if len(scored) == 1:
+        value = to_json(scored[0])
+    else:
+        means = {branch: average(scored, branch) for branch in scored[0].matrices}
+        value = {
+            "targets": {each.target: to_json(each) for each in scored},
+            "average": {n: {"miou_19": m.miou_all, "miou_present": m.miou_present} for n, m in means.items()},
+        }
+    files.write_json(path, value)
 
 
 def read(path: pathlib.Path) -> Metrics:
-    """Reads what `write` wrote; the scores are not read but follow from the matrices.
+    """The scores on one target; see `read_all`.
+
+    Raises:
+      MsdaError: the file is missing or damaged, or holds the scores on several targets.
+    """
+    first, *others = read_all(path)
+    if others:
+        raise MsdaError(f"{path} holds the scores on several targets: run msda-tf evaluate --target with one of them")
+    return first
+
+
+def read_all(path: pathlib.Path) -> tuple[Metrics, ...]:
+    """Reads what `write_all` wrote; the scores are not read but follow from the matrices.
+
+    Returns:
+      the scores on each target, one at least; all have the same branches.
 
     Raises:
       MsdaError: the file is missing or damaged.
@@ -95,21 +155,32 @@ def read(path: pathlib.Path) -> Metrics:
     except Damaged as error:
         raise MsdaError(f"{path} cannot be read ({error}): run msda-tf evaluate again") from None
     try:
-        branches = state_file.mapping(value, "branches")
-        entries = {branch: state_file.mapping(branches, branch) for branch in branches}
-        classes = {branch: tuple(state_file.mapping(entry, "iou")) for branch, entry in entries.items()}
-        if len(set(classes.values())) > 1:
-            raise Damaged("its branches have different classes")
-        return Metrics(
-            target=state_file.text(value, "target"),
-            split=state_file.text(value, "split"),
-            images=state_file.whole(value, "images"),
-            class_names=next(iter(classes.values()), ()),
-            matrices={branch: _matrix(entry, len(classes[branch])) for branch, entry in entries.items()},
-            made_from=state_file.mapping(value, "made_from") if "made_from" in value else {},
-        )
+        if "targets" not in value:
+            return (_from_json(value),)
+        below = state_file.mapping(value, "targets")
+        found = tuple(_from_json(state_file.mapping(below, name)) for name in below)
+        if not found or any((*each.matrices,) != (*found[0].matrices,) for each in found):
+            raise Damaged("targets: expected one at least, all with the same branches")
+        return found
     except Damaged as error:
         raise MsdaError(f"{path} is damaged ({error}): run msda-tf evaluate again") from None
+
+
+def _from_json(value: dict) -> Metrics:
+    """The scores on one target; raises Damaged."""
+    branches = state_file.mapping(value, "branches")
+    entries = {branch: state_file.mapping(branches, branch) for branch in branches}
+    classes = {branch: tuple(state_file.mapping(entry, "iou")) for branch, entry in entries.items()}
+    if len(set(classes.values())) > 1:
+        raise Damaged("its branches have different classes")
+    return Metrics(
+        target=state_file.text(value, "target"),
+        split=state_file.text(value, "split"),
+        images=state_file.whole(value, "images"),
+        class_names=next(iter(classes.values()), ()),
+        matrices={branch: _matrix(entry, len(classes[branch])) for branch, entry in entries.items()},
+        made_from=state_file.mapping(value, "made_from") if "made_from" in value else {},
+    )
 
 
 def _matrix(entry: dict, classes: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from msda_tf.evaluation.metrics import Mean
 from msda_tf.evaluation.protocol import score
 from msda_tf.labels import ClassList
 from msda_tf.printable import printable
@@ -72,6 +73,23 @@ def mean_iou_table(
     if count < len(classes):
         notes += (_SUBSET_NOTES[rule],)
     return Grid(title=title, columns=tuple(matrices), rows=rows, notes=notes)
+
+
+def average_table(means: Mapping[str, Mean], *, title: str, classes: int, notes: Sequence[str]) -> Grid:
+    """Of several targets: the rows of `mean_iou_table`, averaged.
+
+    Args:
+      means: branch name -> its mean over the targets.
+      title: names the targets.
+      classes: number of classes averaged over.
+      notes: what stands below.
+    """
+    rows = (
+        (f"mIoU, all {classes} classes", tuple(_percent(each.miou_all) for each in means.values())),
+        ("mIoU, present classes", tuple(_percent(each.miou_present) for each in means.values())),
+    )
+    own = "average: every target counts alike, however many images it has; their pixels are never counted together"
+    return Grid(title=title, columns=tuple(means), rows=rows, notes=(own, *notes))
 
 
 def class_iou_table(matrices: Mapping[str, np.ndarray], classes: ClassList, *, title: str) -> Grid:

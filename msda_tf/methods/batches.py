@@ -1,4 +1,4 @@
-"""The batches of one network's training: from every source that a step needs, and from the target."""
+"""The batches of one network's training: from every source that a step needs, and from a target."""
 
 from collections.abc import Iterator
 
@@ -23,7 +23,7 @@ class Batches:
     Args:
       config: of the run.
       network: whose sources a step sees.
-      manifests: of the sources and the target, by name.
+      manifests: of the sources and targets, by name.
       strategy: the devices.
       corrupt: counts damaged records.
     """
@@ -39,13 +39,14 @@ class Batches:
     ):
         self._config, self._network, self._strategy, self._corrupt = config, network, strategy, corrupt
         self._sources = [manifests[name] for name in config.sources]
-        self._target = manifests[config.target]
+        self._targets = [manifests[name] for name in config.targets]
         self._crop = crop_size(config, manifests)
 
     def starting_at(self, first_step: int) -> Iterator[dict]:
         """The batches of steps first_step, first_step + 1, ...: the same whatever the first is.
 
-        Beside "sources" and "target" they hold the images' names under "names".
+        Beside "sources" and "target" they hold the images' names under "names". Targets differ in size and mean, so
+        each step's batch comes from one of them.
         """
         config, corrupt = self._config, self._corrupt
         # Every source has its own counter: in a pool, it advances only when the source's turn comes.
@@ -56,14 +57,20 @@ class Batches:
             for manifest, first in zip(self._sources, before, strict=True)
         ]
         means = [tf.constant(image_mean(config, manifest), tf.float32) for manifest in self._sources]
-        target = iter(self._stream(self._target, labelled=False, first_batch=first_step, stream="target"))
-        target_mean = tf.constant(image_mean(config, self._target), tf.float32)
+        target_schedule = self._target_schedule()
+        before = target_schedule.batches_before(first_step) if target_schedule else [first_step]
+        targets = [
+            iter(self._stream(manifest, labelled=False, first_batch=int(first), stream=stream))
+            for (stream, manifest), first in zip(self._target_streams(), before, strict=True)
+        ]
+        target_means = [tf.constant(image_mean(config, manifest), tf.float32) for manifest in self._targets]
         step = first_step
         while True:
             chosen = [schedule.data_set(step)] if schedule else range(len(streams))
             with corrupt.raising():
                 sources = [(next(streams[number]), means[number]) for number in chosen]
-                own = next(target)
+                number = target_schedule.data_set(step) if target_schedule else 0
+                own, target_mean = next(targets[number]), target_means[number]
             yield {
                 "sources": [
                     {"image": images["image"], "label": images["label"], "mean": mean} for images, mean in sources
@@ -80,6 +87,22 @@ class Batches:
         sizes = [manifest.splits[manifest.training_split].examples for manifest in self._sources]
         sizes = [size - held_out.count(size, config.held_out) for size in sizes]
         return PooledSchedule(sizes, batch_size=config.batch_size, sampling=config.sampling, seed=config.seed)
+
+    def _target_streams(self) -> list[tuple[str, Manifest]]:
+        """Each target with the name of its stream: "target", as ever, if it is the only one."""
+        if len(self._targets) == 1:
+            return [("target", self._targets[0])]
+        return [(f"target/{manifest.name}", manifest) for manifest in self._targets]
+
+    def _target_schedule(self) -> PooledSchedule | None:
+        if len(self._targets) == 1:
+            return None
+        config = self._config
+        sizes = [pipeline.training_examples(each, exclude_evaluation=config.exclude_test) for each in self._targets]
+        # A stream of its own: else each source would always meet the same target.
+        return PooledSchedule(
+            sizes, batch_size=config.batch_size, sampling=config.target_sampling, seed=config.seed, stream="targets"
+        )
 
     def _stream(self, manifest: Manifest, *, labelled: bool, first_batch: int, stream: str):
         config = self._config

@@ -1,4 +1,4 @@
-"""What the trainer trains here: one network of a run, on its sources and target, by the configuration's method."""
+"""What the trainer trains here: one network of a run, on its sources and targets, by the configuration's method."""
 
 from collections.abc import Iterator
 
@@ -29,7 +29,7 @@ class SegmentationTask:
     Args:
       config: of the run.
       network: which of its networks.
-      manifests: of the sources and the target, by name.
+      manifests: of the sources and targets, by name.
       strategy: the devices to train on.
       corrupt: counts damaged records.
     """
@@ -45,8 +45,9 @@ class SegmentationTask:
     ):
         self.config, self.network, self.strategy = config, network, strategy
         self.name = network.name
-        self.target = manifests[config.target]
-        self.classes = self.target.classes
+        targets = [manifests[name] for name in config.targets]
+        self.scored = [target for target in targets if target.evaluation_split is not None]
+        self.classes = targets[0].classes
         with strategy.scope():
             self.segmenter = build_segmenter(config, network, len(self.classes))
             self.method = methods.make(
@@ -63,14 +64,17 @@ class SegmentationTask:
         self.checkpointables = {"segmenter": self.segmenter} | self.method.checkpointables
         self._batches = Batches(config=config, network=network, manifests=manifests, strategy=strategy, corrupt=corrupt)
         branches = {branch: branch for branch in network.branches}
-        mean = image_mean(config, self.target)
-        self.inference = Inference(
-            [member(config, self.method.serves, mean=mean, branches=branches)],
-            rule=config.merge,
-            merge_at=config.merge_at,
-        )
         self.held_out = HeldOut(config=config, network=network, segmenter=self.method.serves, manifests=manifests)
-        self._label_maps = tf.function(self.inference.label_maps, reduce_retracing=True)
+
+        def inference(target: Manifest) -> Inference:
+            mean = image_mean(config, target)
+            members = [member(config, self.method.serves, mean=mean, branches=branches)]
+            return Inference(members, rule=config.merge, merge_at=config.merge_at)
+
+        # A function for each target, for each has its own mean.
+        self._label_maps = {
+            target.name: tf.function(inference(target).label_maps, reduce_retracing=True) for target in self.scored
+        }
 
     def batches(self, first_step: int) -> Iterator[dict]:
         """Batches of the method's step, from any step on, with the images' names under "names"."""
@@ -120,20 +124,38 @@ class SegmentationTask:
         return replicas.mean_losses(metrics, self.method.headline)
 
     def evaluate(self) -> Evaluation:
-        """Scores every branch and their merge on a part of the target's labelled test images."""
-        split, config = self.target.evaluation_split, self.config
-        corrupt, drawn = CorruptRecords(limit=0), {}
-        images = pipeline.evaluation_images(self.target, split, limit=config.evaluate_images or None, corrupt=corrupt)
+        """Scores every branch and their merge on a part of the labelled test images of each target that has any.
+
+        With several targets, `miou/BRANCH` is the mean of their scores `miou/TARGET/BRANCH`: never that of the pool.
+        """
+        scores, drawn = {}, {}
+        for target in self.scored:
+            matrices, panel = self._score(target)
+            scores[target.name] = {name: protocol.score(m, self.classes).miou_all for name, m in matrices.items()}
+            drawn["panel" if len(self.config.targets) == 1 else f"panel/{target.name}"] = panel
+        branches = next(iter(scores.values()))
+        mean = {name: sum(own[name] for own in scores.values()) / len(scores) for name in branches}
+        scalars = {f"miou/{name}": value for name, value in mean.items()}
+        if len(self.config.targets) > 1:
+            scalars |= {f"miou/{of}/{name}": value for of, own in scores.items() for name, value in own.items()}
+        best = mean[MAX_MERGE if MAX_MERGE in mean else self.network.branches[0]]
+        return Evaluation(scalars=scalars, pictures=drawn, kept=self._of_self_training(), score=best)
+
+    def _score(self, target: Manifest) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """(confusion matrix int64 `[C, C + 1]` by label map, panel of the first image) of a target."""
+        corrupt, drawn = CorruptRecords(limit=0), []
+        images = pipeline.evaluation_images(
+            target, target.evaluation_split, limit=self.config.evaluate_images or None, corrupt=corrupt
+        )
 
         def draw(example: scoring.Scored):
             if not drawn:
                 maps = {"ground truth": example.label, **example.maps}
-                drawn["panel"] = pictures.panel(example.image, maps, self.classes)
+                drawn.append(pictures.panel(example.image, maps, self.classes))
 
-        matrices = scoring.score(self._label_maps, images, classes=len(self.classes), corrupt=corrupt, on_scored=draw)
-        scalars = {f"miou/{name}": protocol.score(m, self.classes).miou_all for name, m in matrices.items()}
-        best = scalars[f"miou/{MAX_MERGE if MAX_MERGE in matrices else self.network.branches[0]}"]
-        return Evaluation(scalars=scalars, pictures=drawn, kept=self._of_self_training(), score=best)
+        label_maps = self._label_maps[target.name]
+        matrices = scoring.score(label_maps, images, classes=len(self.classes), corrupt=corrupt, on_scored=draw)
+        return matrices, drawn[0]
 
     def _of_self_training(self) -> dict[str, np.ndarray]:
         """A panel of what a teacher made of the last batch."""

@@ -95,7 +95,8 @@ def check_same(record: Record, made_from: dict) -> None:
         return
     old, new = (_words(each) for each in (record.made_from, made_from))
     if old == new:
-        old, new = f"{old} as it was before", f"{new} as it is now: its weights are others"
+        differs = "the settings of its input" if _weights(record.made_from) == _weights(made_from) else "its weights"
+        old, new = f"{old} as it was before", f"{new} as it is now: {differs} are others"
     raise UsageError(
         f"{folder} holds results made from {old}, this would add some from {new}: choose another --output, or leave "
         "--resume out to make them all again"
@@ -109,6 +110,12 @@ def _identity(made_from: dict) -> dict:
         return made_from
     nameless = [{key: value for key, value in network.items() if key != "network"} for network in networks]
     return {**made_from, "networks": nameless}
+
+
+def _weights(made_from: dict) -> list:
+    """Checksums of the networks' weights."""
+    networks = made_from.get("networks")
+    return [n.get("checkpoint_sha256") for n in networks if isinstance(n, dict)] if isinstance(networks, list) else []
 
 
 def _words(made_from: dict) -> str:

@@ -32,7 +32,7 @@ class Curve:
     Attributes:
       kind: key of `KINDS`.
       branch: shown name of the branch.
-      level: "feature" or "output"; empty for scores.
+      level: "feature" or "output"; of scores, which of several targets, empty for their average and for a single one.
       steps, values: float `[N]` each.
     """
 

@@ -14,6 +14,7 @@ def make(
     output: str | pathlib.Path,
     *,
     gallery: int = 6,
+    target: str | None = None,
     data: str | pathlib.Path | None = None,
     split: str | None = None,
     limit: int | None = None,
@@ -28,7 +29,7 @@ def make(
       directories: run directories; those with adaptation are merged.
       output: the HTML file.
       gallery: number of most improved and of most damaged images.
-      data, split, limit, merge, select, serve, on_progress: as in `msda_tf.evaluate.evaluate`.
+      target, data, split, limit, merge, select, serve, on_progress: as in `msda_tf.evaluate.evaluate`.
 
     Raises:
       UsageError, MsdaError: as in `msda_tf.evaluate.evaluate`; or a log of training is damaged, or another process
@@ -40,6 +41,7 @@ def make(
     with lock.hold(output.absolute().parent, "msda-tf report", result=output.name):
         evaluation = evaluate.evaluate(
             directories,
+            target=target,
             data=data,
             split=split,
             limit=limit,

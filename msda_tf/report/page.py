@@ -13,6 +13,7 @@ from msda_tf import __version__, config, evaluate
 from msda_tf.config.branches import MAX_MERGE, NO_ADAPT, S_ALL, adapts
 from msda_tf.evaluate import Evaluation
 from msda_tf.evaluation import cross_source_table, protocol
+from msda_tf.evaluation.metrics import Metrics
 from msda_tf.report import charts, curves, encode, tables, taught
 from msda_tf.report.curves import Curve
 from msda_tf.report.gallery import Gallery, pair
@@ -32,24 +33,25 @@ def render(evaluation: Evaluation, found: Sequence[Curve], gallery: Gallery) -> 
       gallery: that saw every image of the evaluation.
     """
     columns = evaluation.columns
-    scores = {name: protocol.score(evaluation.metrics.matrices[name], evaluation.trained.classes) for name in columns}
     colors = branch_colors(columns)
     better, than = pair(columns)
     shots = [*gallery.improved, *gallery.damaged]
     pictures = encode.encode(shots, evaluation.trained.classes, better=better, than=than)
+    targets = [_target(evaluation, metrics, better, than) for metrics in evaluation.scored]
+    heat_maps = [each for metrics in evaluation.scored for each in _heat_maps(evaluation, metrics)]
     return _template().render(
         evaluation=evaluation,
-        metrics=evaluation.metrics,
+        target=", ".join(metrics.target for metrics in evaluation.scored),
+        targets=targets,
+        averages=tables.averages(evaluation) if len(targets) > 1 else [],
         classes=evaluation.trained.classes,
         columns=columns,
         colors=colors,
         better=better,
         than=than,
-        headline=tables.headline(scores, better),
-        means=tables.means(evaluation, scores, better),
-        iou=tables.class_rows(evaluation, scores, better, than),
+        headline=_headline(evaluation, better),
         sources=_sources(evaluation.trained),
-        heat_maps=_heat_maps(evaluation, columns),
+        heat_maps=heat_maps,
         first_heat=columns.index(better),
         charts=_charts(found, colors),
         taught=taught.read(evaluation.trained),
@@ -59,6 +61,7 @@ def render(evaluation: Evaluation, found: Sequence[Curve], gallery: Gallery) -> 
         merged=[line for line in evaluate.legend(evaluation) if line.startswith(MAX_MERGE)],
         notes=(*evaluation.notes, *curves.warnings(evaluation.trained)),
         made_from=MadeFrom.from_json(evaluation.metrics.made_from),
+        data=[MadeFrom.from_json(metrics.made_from).data for metrics in evaluation.scored],
         runs=[_run(run) for run in evaluation.trained.runs],
         made=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=__version__,
@@ -117,13 +120,36 @@ def _sources(networks: Trained) -> dict:
     }
 
 
-def _heat_maps(evaluation: Evaluation, columns: Sequence[str]) -> list[dict]:
+def _target(evaluation: Evaluation, metrics: Metrics, better: str, than: str | None) -> dict:
+    """What the page shows of the scores on one target."""
+    matrices = {name: metrics.matrices[name] for name in evaluation.columns}
+    scores = {name: protocol.score(matrix, evaluation.trained.classes) for name, matrix in matrices.items()}
+    return {
+        "metrics": metrics,
+        "suffix": f" on {metrics.target}" if len(evaluation.scored) > 1 else "",
+        "means": tables.means(evaluation, matrices, scores, better),
+        "iou": tables.class_rows(evaluation, matrices[better], scores, better, than),
+    }
+
+
+def _headline(evaluation: Evaluation, better: str) -> str:
+    """The result in a sentence, for each target."""
+    found = []
+    for metrics in evaluation.scored:
+        scores = {name: metrics.scores(name) for name in evaluation.columns}
+        of = f"On {metrics.target}: " if len(evaluation.scored) > 1 else ""
+        found.append(f"{of}{tables.headline(scores, better)}")
+    return " ".join(found)
+
+
+def _heat_maps(evaluation: Evaluation, metrics: Metrics) -> list[dict]:
     names = evaluation.trained.classes.names
     found = []
-    for column in columns:
-        matrix = evaluation.metrics.matrices[column]
-        chart = charts.heat_map(matrix, names, title=f"Confusion matrix of {column}")
-        found.append({"name": column, "chart": chart, "confusions": tables.confusions(matrix, names)})
+    for column in evaluation.columns:
+        name = f"{column} on {metrics.target}" if len(evaluation.scored) > 1 else column
+        matrix = metrics.matrices[column]
+        chart = charts.heat_map(matrix, names, title=f"Confusion matrix of {name}")
+        found.append({"name": name, "chart": chart, "confusions": tables.confusions(matrix, names)})
     return found
 
 

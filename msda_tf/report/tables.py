@@ -7,7 +7,7 @@ import numpy as np
 
 from msda_tf.config.branches import NO_ADAPT, S_ALL
 from msda_tf.evaluate import Evaluation
-from msda_tf.evaluation import protocol
+from msda_tf.evaluation import metrics, protocol
 from msda_tf.evaluation.protocol import Scores
 from msda_tf.evaluation.tables import best
 from msda_tf.labels import CITYSCAPES_CLASSES, PROTOCOLS
@@ -53,9 +53,16 @@ class Means:
     rows: list[tuple]
 
 
-def means(evaluation: Evaluation, scores: dict[str, Scores], better: str) -> Means:
-    """By both rules for absent classes and, of the 19 classes, for the subsets that the literature scores."""
-    classes, matrices = evaluation.trained.classes, evaluation.metrics.matrices
+def means(evaluation: Evaluation, matrices: dict[str, np.ndarray], scores: dict[str, Scores], better: str) -> Means:
+    """By both rules for absent classes and, of the 19 classes, for the subsets that the literature scores.
+
+    Args:
+      evaluation: of `msda_tf.evaluate.evaluate`.
+      matrices: int64 `[C, C + 1]` of each column, on one target.
+      scores: of each column.
+      better: the column that others are compared with.
+    """
+    classes = evaluation.trained.classes
     rules = [
         (f"all {len(classes)}", "all classes, an absent one counts 0: the paper's rule"),
         ("present", "without classes that are neither in the labels nor predicted: Cityscapes' rule"),
@@ -79,9 +86,27 @@ def _marked(values: list[float | None]) -> list[tuple[float | None, bool]]:
     return list(zip(values, best([None if value is None else 100 * value for value in values]), strict=True))
 
 
-def class_rows(evaluation: Evaluation, scores: dict[str, Scores], better: str, than: str | None) -> list[dict]:
-    """Of each class: name, CSS colour, share of the labelled pixels, cells as in `Means`, `better` less `than`."""
-    matrix = evaluation.metrics.matrices[better]
+def averages(evaluation: Evaluation) -> list[tuple]:
+    """Of several targets, a row for each branch: (branch, its trained sets, cells as in `Means`).
+
+    The cells: the average over all classes, that over present ones, and over all classes the mean of each target.
+    """
+    columns, found = evaluation.columns, evaluation.scored
+    average = [metrics.average(found, name) for name in columns]
+    values = [[each.miou_all for each in average], [each.miou_present for each in average]]
+    values += [[each.scores(name).miou_all for name in columns] for each in found]
+    cells = zip(*map(_marked, values), strict=True)
+    sets = evaluation.trained.training_sets
+    return [(name, sets.get(name, ""), row) for name, row in zip(columns, cells, strict=True)]
+
+
+def class_rows(
+    evaluation: Evaluation, matrix: np.ndarray, scores: dict[str, Scores], better: str, than: str | None
+) -> list[dict]:
+    """Of each class: name, CSS colour, share of the labelled pixels, cells as in `Means`, `better` less `than`.
+
+    `matrix` is the confusion matrix `[C, C + 1]` of any column: its rows have the labelled pixels.
+    """
     pixels = matrix.sum(axis=1)
     rows = []
     for index, name in enumerate(evaluation.trained.classes.names):

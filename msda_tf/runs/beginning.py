@@ -88,7 +88,7 @@ def check_there(found: Run) -> None:
 def _scored(paths: RunDirectory) -> list[str]:
     """Names of this run's networks that were evaluated once, and therefore trained."""
     try:
-        made_from = MadeFrom.from_json(metrics.read(paths.metrics).made_from)
+        made_from = MadeFrom.from_json(metrics.read_all(paths.metrics)[0].made_from)
     except MsdaError:
         return []
     own = f"{paths.path.resolve().name}/{paths.networks.name}/"

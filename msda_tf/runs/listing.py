@@ -25,7 +25,7 @@ class RunSummary:
       target, sources, layout, method: of its configuration.
       steps: of each network, all that it is trained for.
       done: network -> step of its newest checkpoint, from which training goes on.
-      miou: fraction 0-1 over all classes; None before the first evaluation.
+      miou: fraction 0-1 over all classes, of several targets their average; None before the first evaluation.
       scored: what `miou` is the score of.
     """
 
@@ -112,12 +112,17 @@ def _evaluated(run: Run) -> tuple[float, str] | None:
     path = run.paths.metrics
     if not path.is_file():
         return None
-    found = metrics.read(path)
+    scored = metrics.read_all(path)
+    found = scored[0]
     branch = MAX_MERGE if MAX_MERGE in found.matrices else next(iter(found.matrices), None)
     if branch is None:
         return None
     made_from = MadeFrom.from_json(found.made_from)
-    notes = [f"{branch}, {found.images} images of {found.split}"]
+    if run.config.targets == (found.target,):
+        notes = [f"{branch}, {found.images} images of {found.split}"]
+    else:
+        own = [f"{each.target} ({each.images} images of {each.split})" for each in scored]
+        notes = [f"{branch}, {'average of' if len(own) > 1 else 'on'} {' and '.join(own)}"]
     if len({each.run for each in made_from.networks}) > 1:
         notes.append("several runs merged")
     if any(each.step < run.config.steps for each in made_from.networks):
@@ -126,9 +131,10 @@ def _evaluated(run: Run) -> tuple[float, str] | None:
         notes.append("selected on the target's labels")
     for teacher in sorted({each.teacher for each in made_from.networks} - {None}):
         notes.append("the teacher's weights" if teacher else "the student's weights")
-    if made_from.data is not None and not made_from.data.as_trained:
+    data = [MadeFrom.from_json(each.made_from).data for each in scored]
+    if any(each is not None and not each.as_trained for each in data):
         notes.append("on other data than the run's")
-    return found.scores(branch).miou_all, "; ".join(notes)
+    return metrics.average(scored, branch).miou_all, "; ".join(notes)
 
 
 def _while_training(run: Run) -> tuple[float, str] | None:

@@ -50,7 +50,7 @@ class Run:
       directory: the folder.
       config: its configuration.
       classes: of its labels.
-      mean_rgb: of the target's images, to be subtracted at test time.
+      means: RGB mean of each target's images by its name, to be subtracted at test time.
       info: the whole of run.json.
       newer_knobs: those that the version which began the run did not have, so that nobody chose their values.
     """
@@ -58,9 +58,14 @@ class Run:
     directory: pathlib.Path
     config: TrainConfig
     classes: ClassList
-    mean_rgb: tuple[float, float, float]
+    means: dict[str, tuple[float, float, float]]
     info: dict
     newer_knobs: tuple[str, ...] = ()
+
+    @property
+    def mean_rgb(self) -> tuple[float, float, float]:
+        """Of the only, or first, target."""
+        return self.means[self.config.targets[0]]
 
     @property
     def paths(self) -> RunDirectory:
@@ -109,11 +114,14 @@ def create(directory: pathlib.Path, config: TrainConfig, manifests: dict[str, Ma
     for network in plan(config):
         paths.network(network.name).path.mkdir(parents=True, exist_ok=True)
         progress.note(paths.network(network.name), 0)
-    classes = manifests[config.target].classes
+    targets = {name: manifests[name] for name in config.targets}
+    classes = targets[config.targets[0]].classes
+    means = {name: list(image_mean(config, manifest)) for name, manifest in targets.items()}
     info = {
         "format": FORMAT,
         "classes": [{"name": n, "color": list(c)} for n, c in zip(classes.names, classes.colors, strict=True)],
-        "mean_rgb": list(image_mean(config, manifests[config.target])),
+        "mean_rgb": means[config.targets[0]],
+        **({"mean_rgb_of_targets": means} if len(targets) > 1 else {}),
         "networks": {network.name: list(network.branches) for network in plan(config)},
         "datasets": datasets.describe(manifests),
         "data": str(pathlib.Path(config.data).absolute()),
@@ -141,6 +149,8 @@ def read(directory: str | pathlib.Path) -> Run:
         if state_file.whole(info, "format") != FORMAT:
             raise MsdaError(f"{paths.info} is of format {info['format']}, this version reads {FORMAT}")
         classes, mean = _classes(info), state_file.numbers(info, "mean_rgb", 3)
+        several = state_file.mapping(info, "mean_rgb_of_targets") if "mean_rgb_of_targets" in info else {}
+        several = {name: state_file.numbers(several, name, 3) for name in several}
         networks = {name: state_file.texts(info["networks"], name) for name in state_file.mapping(info, "networks")}
         for name in (noted := state_file.mapping(info, "datasets")):
             entry = state_file.mapping(noted, name)
@@ -161,14 +171,16 @@ def read(directory: str | pathlib.Path) -> Run:
     config = from_saved(saved, paths.config)
     validate(config)
     _check_unedited(paths, config, info, networks)
-    missing = [name for name in (config.target, *config.sources) if name not in noted]
+    means = several if len(config.targets) > 1 else {config.target: mean}
+    missing = [f"datasets: {name}" for name in (*config.targets, *config.sources) if name not in noted]
+    missing += [f"mean_rgb_of_targets: {name}" for name in config.targets if name not in means]
     if missing:
         raise MsdaError(
-            f"{paths.info} is damaged (datasets: {missing[0]} is missing): bring it back from a copy, or train again "
-            "with --restart"
+            f"{paths.info} is damaged ({missing[0]} is missing): bring it back from a copy, or train again with "
+            "--restart"
         )
     newer = set(FIELDS) - {"method" if key == "adapt" else key for key in (*info.get("config", {}), *saved)}
-    return Run(paths.path, config, classes, mean, info, tuple(sorted(newer)))
+    return Run(paths.path, config, classes, means, info, tuple(sorted(newer)))
 
 
 def packages(directory: pathlib.Path) -> dict[str, str]:

@@ -41,20 +41,21 @@ class Target:
         return [] if self.as_trained else [f"{other}: {self.manifest.directory}"]
 
 
-def find(runs: Sequence[Run], data: str | pathlib.Path | None = None) -> Target:
-    """The target of runs, in the first run's own folder of data sets or in another.
+def find(runs: Sequence[Run], data: str | pathlib.Path | None = None, *, name: str | None = None) -> Target:
+    """A target of runs, in the first run's own folder of data sets or in another.
 
     Args:
-      runs: for the same target.
+      runs: for the same targets.
       data: another folder of prepared data sets: then the target may be another than the runs were adapted to.
+      name: one of the targets, or a condition of one ("acdc:night" of "acdc"); needless if there is one.
 
     Raises:
       UsageError: it is not there; or, without `data`, it is not what the runs were adapted to.
     """
-    name = runs[0].config.target
+    name = name or runs[0].config.target
     manifest = _own(runs[0], name) if data is None else manifests.find(pathlib.Path(data), name)
     now = datasets.checksum(manifest)
-    other = [run for run in runs if run.dataset(name)["dataset.json"] != now]
+    other = [run for run in runs if run.dataset(adapted_to(runs[0], name))["dataset.json"] != now]
     if other and data is None:
         raise UsageError(
             f"{manifest.directory} is not the data set that {other[0].directory} was adapted to: its {FILE_NAME} is "
@@ -62,6 +63,21 @@ def find(runs: Sequence[Run], data: str | pathlib.Path | None = None) -> Target:
             f"{manifest.directory.parent}"
         )
     return Target(manifest, now, as_trained=not other)
+
+
+def adapted_to(run: Run, name: str) -> str:
+    """The target of a run that a name is of: the same, or the one that it is a condition of.
+
+    Raises:
+      UsageError: there is none.
+    """
+    for target in run.config.targets:
+        if target == name or (":" not in target and target == name.partition(":")[0]):
+            return target
+    raise UsageError(
+        f"--target {name}: {run.directory} was adapted to {', '.join(run.config.targets)}; name one of these, or a "
+        "condition of one, such as acdc:night of acdc"
+    )
 
 
 def _own(run: Run, name: str) -> Manifest:

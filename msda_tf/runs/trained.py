@@ -38,6 +38,7 @@ class Trained:
       inference: runs them.
       training_sets: shown name of each branch -> what it was trained on, such as "gta5" or "gta5 + synthia".
       checkpoints: the weights of each network.
+      run_of: the run that each network is from; networks are in the order of `inference.members`.
       cells: shown name of each branch -> source -> how it does on the source's held-out images
         (`msda_tf.evaluation.cross_source`); empty where that is not known.
     """
@@ -46,6 +47,7 @@ class Trained:
     inference: Inference
     training_sets: dict[str, str]
     checkpoints: tuple[Checkpoint, ...]
+    run_of: tuple[Run, ...]
     cells: dict[str, dict[str, Cell]] = field(default_factory=dict)
 
     @property
@@ -55,8 +57,45 @@ class Trained:
 
     @property
     def target(self) -> str:
-        """The data set that the networks were adapted to."""
+        """The data set that the networks were adapted to; several are separated by commas."""
         return self.runs[0].config.target
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Each of the data sets that the networks were adapted to."""
+        return self.runs[0].config.targets
+
+    def centred_on(self, target: str) -> "Trained":
+        """The same networks, with the mean of one of their targets subtracted from images.
+
+        Raises:
+          UsageError: it is none of them.
+        """
+        if target not in self.targets:
+            raise UsageError(
+                f"{target!r} is none of the targets that the run was adapted to: {', '.join(self.targets)}"
+            )
+        members = [
+            dataclasses.replace(each, mean=run.means[target])
+            for each, run in zip(self.inference.members, self.run_of, strict=True)
+        ]
+        return dataclasses.replace(self, inference=dataclasses.replace(self.inference, members=members))
+
+    def centred(self, mean_of: str | None) -> "Trained":
+        """The same networks, with the mean of the target that was asked for subtracted from images.
+
+        Args:
+          mean_of: one of the targets; None is enough where all have the same mean.
+
+        Raises:
+          UsageError: it is none of them; or there are several means, and none was asked for.
+        """
+        if mean_of is None and any(len(set(run.means.values())) > 1 for run in self.run_of):
+            raise UsageError(
+                f"the run was adapted to {', '.join(self.targets)}, whose images differ in their mean: say whose is to "
+                f"be subtracted, such as --mean-of {self.targets[0]}"
+            )
+        return self.centred_on(mean_of or self.targets[0])
 
     def made_from(self, data: ScoredData | None = None) -> MadeFrom:
         """The weights, how their maps are merged, and the data they were scored on, if they were."""
@@ -144,7 +183,7 @@ def load(
         if unknown or not branches:
             raise UsageError(f"no branch {', '.join(map(repr, unknown))}: there are {', '.join(names.values())}")
         merged = [name for name in names.values() if name in branches]
-    members, training_sets, checkpoints, cells, calibrations = [], {}, [], {}, {}
+    members, training_sets, checkpoints, run_of, cells, calibrations = [], {}, [], [], {}, {}
     for run in ordered:
         row = {}
         for network in run.networks:
@@ -155,6 +194,7 @@ def load(
                 loaded, checkpoint = _load_network(run, network, own, select=select, serve=serve, precision=precision)
                 members.append(loaded)
                 checkpoints.append(checkpoint)
+                run_of.append(run)
                 training_sets |= {shown: _training_sets(run, branch) for shown, branch in own.items()}
                 row |= _cells(run, network, loaded, checkpoint, needed=calibrated or merge in CALIBRATED)
             elif run.config.held_out:
@@ -168,7 +208,7 @@ def load(
         members, rule=merge, merge_at=_agreed(found, "merge_at"), merged=merged, calibrations=calibrations
     )
     merge_rules.shares_of(merge, calibrations, inference.merged)  # refused before anything is computed
-    return Trained(found, inference, training_sets, tuple(checkpoints), cells)
+    return Trained(found, inference, training_sets, tuple(checkpoints), tuple(run_of), cells)
 
 
 def _cells(run: Run, network: NetworkPlan, loaded: Member, checkpoint: Checkpoint, *, needed: bool) -> Cells:
@@ -211,7 +251,7 @@ def _check_fit(found: tuple[Run, ...]) -> None:
     for run in found[1:]:
         if resolved.count(run.directory.resolve()) > 1:
             raise UsageError(f"{run.directory} is given twice: name each run once")
-        if run.config.target != first.config.target:
+        if set(run.config.targets) != set(first.config.targets):
             raise UsageError(
                 f"{first.directory} was adapted to {first.config.target!r}, {run.directory} to {run.config.target!r}: "
                 "only runs for the same target can be merged"

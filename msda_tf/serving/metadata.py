@@ -6,6 +6,7 @@ from msda_tf import __version__, runs
 from msda_tf.config.branches import MAX_MERGE
 from msda_tf.errors import MsdaError
 from msda_tf.evaluation import metrics
+from msda_tf.evaluation.metrics import Metrics
 from msda_tf.evaluation.protocol import score
 from msda_tf.labels import IGNORE
 from msda_tf.runs.made_from import MadeFrom
@@ -15,13 +16,20 @@ from msda_tf.serving.model import Served
 FILE_NAME = "metadata.json"
 
 
-def describe(networks: Trained, served: Served) -> dict:
-    """JSON-ready: classes, colours, means, merge, weights, versions and scores of an export."""
+def describe(networks: Trained, served: Served, *, mean_of: str | None) -> dict:
+    """JSON-ready: classes, colours, means, merge, weights, versions and scores of an export.
+
+    Args:
+      networks: that are exported.
+      served: what the model takes and gives.
+      mean_of: of several targets, the one whose mean it subtracts; None if all have the same, or there is one.
+    """
     classes = networks.classes
     return {
         "msda_tf": __version__,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "target": networks.target,
+        **({"mean_of": mean_of} if len(networks.targets) > 1 else {}),
         "classes": [
             {"train_id": index, "name": name, "color": list(color)}
             for index, (name, color) in enumerate(zip(classes.names, classes.colors, strict=True))
@@ -35,7 +43,7 @@ def describe(networks: Trained, served: Served) -> dict:
         ],
         **networks.made_from().to_json(),
         **networks.shares(),
-        "miou": miou(networks),
+        **_scores(networks, mean_of),
         "notes": networks.notes(),
         "runs": [
             {"name": run.directory.resolve().name, "sources": list(run.config.sources), **_origin(run)}
@@ -45,10 +53,21 @@ def describe(networks: Trained, served: Served) -> dict:
     }
 
 
-def miou(networks: Trained) -> dict | None:
-    """The score of exactly these weights and this merge in the first run's metrics.json; None if there is none."""
+def _scores(networks: Trained, mean_of: str | None) -> dict:
+    """The score on the target; of several, on that whose mean is subtracted, or on each."""
     try:
-        found = metrics.read(networks.runs[0].paths.metrics)
+        found = {each.target: miou(networks, each) for each in metrics.read_all(networks.runs[0].paths.metrics)}
+    except MsdaError:
+        found = {}
+    if len(networks.targets) == 1:
+        return {"miou": next(iter(found.values()), None)}
+    targets = networks.targets if mean_of is None else (mean_of,)
+    return {"miou_of_targets": {target: found.get(target) for target in targets}}
+
+
+def miou(networks: Trained, found: Metrics) -> dict | None:
+    """The score of exactly these weights and this merge among a run's scores on a target; None if there is none."""
+    try:
         scored = MadeFrom.from_json(found.made_from)
     except MsdaError:
         return None
