@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from types import SimpleNamespace
 
 import pytest
 import tensorflow as tf
@@ -14,7 +15,8 @@ from msda_tf.runs import trained
 @pytest.fixture
 def quick(monkeypatch):
     """Exports a file instead of networks."""
-    monkeypatch.setattr(trained, "load", lambda *_, **__: None)
+    networks = SimpleNamespace(centred=lambda mean_of: None)
+    monkeypatch.setattr(trained, "load", lambda *_, **__: networks)
 
     def write(networks, served, folder, **_):
         folder.mkdir()
