@@ -107,7 +107,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(key, near):
     ("settings", "key", "needed"),
     [
         ({"momentum": 0.8}, "momentum", "optimizer=sgd"),
-        ({"method": "supervised", "gan": "lsgan"}, "gan", "method=adversarial"),
+        ({"method": "supervised", "adv_weight_output": 0.5}, "adv_weight_output", "method=adversarial"),
         ({"method": "supervised", "discriminator_width": 8}, "discriminator_width", "method=adversarial"),
         ({"layout": "joint", "sampling": "balanced"}, "sampling", "layout=separate or layout=s-all"),
     ],
