@@ -3,8 +3,8 @@
     python benchmarks/unequal_sources.py --output studies/unequal              # three sizes, targets and seeds
     python benchmarks/unequal_sources.py --output studies/unequal --seeds 1 --steps 500 --ratios 1,100 --targets gta5
 
-Makes the miniature data sets, cuts the second source of every target down to its share of the first one, and trains a run
-for each size, target and seed, all of whose checkpoints are kept. Interrupted, the same command goes on. See
+Makes the miniature data sets, cuts the second source of every target down to its share of the first one, and trains a
+run for each size, target and seed, all of whose checkpoints are kept. Interrupted, the same command goes on. See
 docs/studies/unequal_sources.md.
 """
 

@@ -117,8 +117,7 @@ def calibrations(cells: Cells) -> dict[str, Calibration]:
         if not row:
             continue
         used, basis = (unseen, UNSEEN) if unseen else (row, SEEN if shift is None else SHIFTED)
-        at, nll = _fit(used.values())
-        log_temperature = np.log2(TEMPERATURES[at])
+        log_temperature, nll = _fit(used.values())
         if basis == SHIFTED:
             log_temperature, nll = log_temperature + shift[0], nll + shift[1]
         weights = np.exp(-nll) * _class_factors(used.values())
@@ -126,11 +125,25 @@ def calibrations(cells: Cells) -> dict[str, Calibration]:
     return found
 
 
-def _fit(cells) -> tuple[int, float]:
-    """(number of the best temperature, nats a pixel there), each cell counting alike."""
+def at(curve: np.ndarray, temperature: float) -> float:
+    """The value of a curve over the grid's temperatures at another one, on a straight line over its logarithm."""
+    return float(np.interp(np.log2(temperature), np.log2(TEMPERATURES), curve))
+
+
+def best_temperature(curve: np.ndarray) -> float:
+    """Where a curve of nats over the grid is lowest: the vertex of the parabola through the lowest three points."""
+    lowest = int(np.clip(curve.argmin(), 1, len(TEMPERATURES) - 2))
+    step = np.log2(TEMPERATURES[1] / TEMPERATURES[0])
+    before, here, after = curve[lowest - 1 : lowest + 2]
+    bend = before - 2 * here + after
+    shift = 0.5 * (before - after) / bend if bend > 0 else 0.0
+    return float(TEMPERATURES[lowest] * 2 ** (step * np.clip(shift, -1, 1)))
+
+
+def _fit(cells) -> tuple[float, float]:
+    """(log2 of the best temperature, nats a pixel there), each cell counting alike."""
     curve = np.mean([cell.nll for cell in cells], axis=0)
-    at = int(curve.argmin())
-    return at, float(curve[at])
+    return float(np.log2(best_temperature(curve))), float(curve.min())
 
 
 def _shift(known: Cells) -> tuple[float, float] | None:
@@ -140,7 +153,7 @@ def _shift(known: Cells) -> tuple[float, float] | None:
         seen, unseen = ([cell for cell in row.values() if cell.seen is kind] for kind in (True, False))
         if seen and unseen:
             (near, near_nll), (far, far_nll) = _fit(seen), _fit(unseen)
-            steps.append((np.log2(TEMPERATURES[far] / TEMPERATURES[near]), far_nll - near_nll))
+            steps.append((far - near, far_nll - near_nll))
     return tuple(np.mean(steps, axis=0)) if steps else None
 
 

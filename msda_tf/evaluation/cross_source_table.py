@@ -6,8 +6,7 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from msda_tf.evaluation.calibration import TEMPERATURES
-from msda_tf.evaluation.cross_source import SEEN, SHIFTED, UNSEEN, Calibration, Cells
+from msda_tf.evaluation.cross_source import SEEN, SHIFTED, UNSEEN, Calibration, Cells, at, best_temperature
 from msda_tf.evaluation.tables import aligned, framed, show_fitting
 
 TITLE = "Every branch on the held-out images of every source"
@@ -29,16 +28,15 @@ _BASES = {
 
 def rows(cells: Cells) -> list[tuple[str, ...]]:
     """Cells of the table as text: one row for each branch and source."""
-    at = int(np.abs(TEMPERATURES - 1).argmin())
     found = []
     for branch, row in cells.items():
         for source, cell in row.items():
             known = np.isfinite(cell.nll).all()
             figures = (
                 f"{100 * cell.miou:.2f}" if known else "-",
-                f"{cell.nll[at]:.3f}" if known else "-",
-                f"{100 * cell.calibration_error[at]:.1f}" if known else "-",
-                f"{TEMPERATURES[cell.nll.argmin()]:.2f}" if known else "-",
+                f"{at(cell.nll, 1):.3f}" if known else "-",
+                f"{100 * at(cell.calibration_error, 1):.1f}" if known else "-",
+                f"{best_temperature(cell.nll):.2f}" if known else "-",
             )
             found.append((branch, source, "seen" if cell.seen else "unseen", str(cell.images), *figures))
     return found

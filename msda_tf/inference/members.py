@@ -147,19 +147,38 @@ class Inference:
           trainIds uint8 `[B, H', W']` by name.
         """
         size = tf.shape(images)[1:3] if size is None else size
+        return self._labels_and_logits(images, size, rules)[0]
+
+    def label_maps_and_samples(
+        self, images: tf.Tensor, step: tf.Tensor | int, rules: dict[str, tuple[str, str]] | None = None
+    ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+        """What `label_maps` gives, and the logits of every branch on a grid of pixels.
+
+        Args:
+          images: uint8 `[B, H, W, 3]` RGB.
+          step: of the grid, pixels: rows and columns 0, step, 2 step, ...
+          rules: as for `label_maps`.
+
+        Returns:
+          label maps by name; and float32 `[B, H / step, W / step, C]`, rounded up, by branch.
+        """
+        labels, large = self._labels_and_logits(images, tf.shape(images)[1:3], rules)
+        return labels, {name: logits[:, ::step, ::step] for name, logits in large.items()}
+
+    def _labels_and_logits(self, images, size, rules):
         rules = {MAX_MERGE: (self.rule, self.merge_at)} if rules is None else rules
         maps = self._maps(images)
         large = {name: _upsample(value, size) for name, value in maps.items()}
         labels = {name: merge.top_class(value)[1] for name, value in large.items()}
         if len(self.merged) < 2:
-            return labels
+            return labels, large
         for shown, (rule, merge_at) in rules.items():
             if merge_at == "map":
                 _, labels[shown] = merge.top_class(_upsample(self._merged_map(maps, rule), size))
             else:
                 chosen = [large[name] for name in self.merged]
                 _, labels[shown] = merge.merge_labels(chosen, rule, self._shares(rule))
-        return labels
+        return labels, large
 
     def logits(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Raw logits of every branch at the size of the images: float32 `[B, H, W, C]` of uint8 RGB `[B, H, W, 3]`."""

@@ -11,12 +11,10 @@ from msda_tf.evaluation.cross_source import Cell
 from msda_tf.labels import IGNORE
 from msda_tf.state_file import Damaged
 
-AT = {temperature: index for index, temperature in enumerate(TEMPERATURES.round(3))}
-
 
 def cell(*, seen, best, nll, iou=(0.5, 0.5, 0.0), images=3):
     """A cell that fits best at a temperature, with so many nats there; class 2 does not occur if its IoU is 0."""
-    curve = nll + np.abs(np.log2(TEMPERATURES / best))
+    curve = nll + np.log2(TEMPERATURES / best) ** 2
     confusion = np.zeros((3, 4), np.int64)
     for label, value in enumerate(iou):
         if value:
