@@ -11,6 +11,7 @@ from msda_tf.errors import UsageError
 from msda_tf.image_files.headers import LARGEST, MAX_PIXELS
 
 MERGE_RULES = FIELDS["merge"].metadata["choices"]
+SELECTIONS = FIELDS["select"].metadata["choices"]
 
 
 class Path(click.Path):
@@ -70,7 +71,7 @@ branches = click.option("--branches", type=Names(), help="Branches to merge, sep
 mean_of = click.option(
     "--mean-of", metavar="TARGET", help="Of several targets, the one that images are like: its mean is subtracted."
 )
-select = click.option("--select", type=click.Choice(["last", "best"]), help="Checkpoint to use.  [default: the run's]")
+select = click.option("--select", type=click.Choice(SELECTIONS), help="Checkpoint to use.  [default: the run's]")
 serve = click.option(
     "--serve",
     type=click.Choice(["teacher", "student"]),

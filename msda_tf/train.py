@@ -191,8 +191,11 @@ def _train_network(run, config, network, manifests, workers: Workers, on_progres
         config=config, network=network, manifests=manifests, strategy=workers.strategy, corrupt=corrupt
     )
     evaluate_every = config.evaluate_every
-    if not task.scored and evaluate_every:
-        logging.info("target %s has no labelled images: no evaluation during training", config.target)
+    if not task.scored and evaluate_every and not config.held_out:
+        logging.info(
+            "target %s has no labelled images: no evaluation in training; with held_out above 0 there are estimates",
+            config.target,
+        )
         evaluate_every = 0
     told: set[str] = set()
 

@@ -379,8 +379,9 @@ class TrainConfig:
     )
     select: str = knob(
         "last",
-        "the checkpoint that is used; best needs target labels and is marked wherever it is shown",
-        ("last", "best"),
+        "the checkpoint that is used; best needs target labels and is marked wherever it is shown; unlabelled has the "
+        "highest estimate without them, for which held_out is needed",
+        ("last", "best", "unlabelled"),
     )
     corrupt_limit: int = knob(10, "damaged records that are skipped before the run fails", minimum=0)
 
@@ -484,6 +485,8 @@ def validate(config: TrainConfig) -> None:
     if not config.held_out and config.merge in _BY_HELD_OUT:
         raise UsageError(f"merge={config.merge} goes by held-out images of the sources: set held_out, such as 20")
     _check_self_training(config)
+    if not config.held_out and config.select == "unlabelled":
+        raise UsageError("select=unlabelled estimates by held-out images of the sources: set held_out, such as 20")
     if config.batch_size % config.accumulate:
         raise UsageError(
             f"batch_size {config.batch_size} cannot be split into accumulate = {config.accumulate} equal parts"

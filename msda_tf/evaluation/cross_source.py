@@ -6,9 +6,10 @@ is, a stranger, but with labels. (The backbone below it has seen every source.)
 
 A branch's `Calibration` is taken from its unseen cells, each source counting alike. S-All has seen every source: all
 its cells are of known domains, where it is better than it will be on the target. What no cell of its own can tell, the
-others' do: by how much, on average over S1..Sn, temperature and likelihood grow from seen to unseen cells. That much
-is added to what S-All has on its seen cells. Without any unseen cell, as with one source or with S-All alone, the seen
-ones have to do, and `basis` says so.
+others' do: by how much, on average over S1..Sn, temperature and likelihood grow from seen to unseen cells. Half of that
+step is added to what S-All has on its seen cells: whoever learned from several domains has less far to go to another
+(docs/studies/unequal_sources.md has the figures for none, half and all of it). Without any unseen cell, as with one
+source or with S-All alone, the seen ones have to do, and `basis` says so.
 """
 
 from collections.abc import Mapping
@@ -23,6 +24,10 @@ from msda_tf.state_file import Damaged
 
 UNSEEN, SHIFTED, SEEN = "unseen", "shifted", "seen"
 """What a calibration rests on: cells of other sources; seen cells and the others' step to unseen ones; seen cells."""
+
+
+STEP_SHARE = 0.5
+"""Of the other branches' step from seen to unseen cells: what S-All is taken to make."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,7 @@ def calibrations(cells: Cells) -> dict[str, Calibration]:
         used, basis = (unseen, UNSEEN) if unseen else (row, SEEN if shift is None else SHIFTED)
         log_temperature, nll = _fit(used.values())
         if basis == SHIFTED:
-            log_temperature, nll = log_temperature + shift[0], nll + shift[1]
+            log_temperature, nll = log_temperature + STEP_SHARE * shift[0], nll + STEP_SHARE * shift[1]
         weights = np.exp(-nll) * _class_factors(used.values())
         found[branch] = Calibration(float(2.0**log_temperature), float(nll), weights, basis, tuple(used))
     return found
@@ -179,9 +184,7 @@ def to_json(cells: Cells) -> dict:
 
 
 def _cell_json(cell: Cell) -> dict:
-    curves = {
-        name: [None if np.isnan(value) else round(float(value), 6) for value in getattr(cell, name)] for name in _CURVES
-    }
+    curves = {name: [None if np.isnan(value) else float(value) for value in getattr(cell, name)] for name in _CURVES}
     accuracy = None if np.isnan(cell.accuracy) else cell.accuracy
     value = {"seen": cell.seen, "images": cell.images, "miou": cell.miou, "accuracy": accuracy}
     return {**value, "confusion": cell.confusion.tolist(), **curves}

@@ -21,7 +21,7 @@ NOTES = (
 
 _BASES = {
     UNSEEN: "from what it has not seen",
-    SHIFTED: "from what it has seen, made worse as the other branches are from seen to unseen",
+    SHIFTED: "from what it has seen, made worse by half the step of the other branches from seen to unseen",
     SEEN: "from what it has seen, which is too good for a new domain: there is no unseen source",
 }
 

@@ -3,7 +3,7 @@
 import math
 import os
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -45,6 +45,21 @@ def overlay(image: np.ndarray, labels: np.ndarray, classes: ClassList, alpha: fl
     """
     mixed = cv2.addWeighted(image, 1 - alpha, colorize(labels, classes), alpha, 0)
     return np.where((labels < len(classes))[..., None], mixed, image)
+
+
+def disagreement(image: np.ndarray, maps: Sequence[np.ndarray]) -> np.ndarray:
+    """Where label maps differ: the image in grey, dark where all agree, red where they do not.
+
+    Args:
+      image: uint8 `[H, W, 3]` RGB.
+      maps: at least two, uint8 `[H, W]` trainIds.
+
+    Returns:
+      uint8 `[H, W, 3]` RGB.
+    """
+    differ = np.any([each != maps[0] for each in maps[1:]], axis=0)
+    grey = np.repeat((image.mean(axis=2, keepdims=True) / 2).astype(np.uint8), 3, axis=2)
+    return np.where(differ[..., None], np.stack([grey[..., 0] + 127, *2 * [grey[..., 0] // 2]], axis=2), grey)
 
 
 def panel(

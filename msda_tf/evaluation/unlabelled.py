@@ -22,7 +22,8 @@ class Estimate:
     """What is to be expected of one map, fractions 0-1 but for the last two.
 
     Attributes:
-      miou: estimated mean IoU over all classes, an absent one counting 0.
+      miou: estimated mean IoU over all classes, an absent one counting 0: a branch's `own`; a merge's `consensus`, with
+        what the branches have beyond theirs, on average.
       error: its standard error: over images, and as wrong as such estimates are on sources that branches have not seen.
       own: mean IoU as the map's own probabilities expect it; None for a merge.
       consensus: mean IoU as the branches' weighted mean probabilities expect it.
@@ -123,7 +124,7 @@ class Collector:
         branch = name in self._calibrations
         own, consensus = (np.array([image[key] for image in images]) for key in ("own", "consensus"))
         used = own if branch else consensus
-        miou = expected_miou(used.sum(axis=0))
+        miou = expected_miou(used.sum(axis=0)) + (0.0 if branch else self._consensus_gap())
         gap = self._confidence_gap(name) if branch else None
         return Estimate(
             miou=miou,
@@ -136,6 +137,18 @@ class Collector:
             entropy=mean("entropy"),
             density=mean("density"),
         )
+
+    def _consensus_gap(self) -> float:
+        """What the branches' own probabilities expect of them beyond the consensus, mean over the merged ones.
+
+        A mean of probabilities is less sure than its parts, and than it should be.
+        """
+        sums = [
+            [np.sum([image[key] for image in self._images[name]], axis=0) for key in ("own", "consensus")]
+            for name in self._merged
+            if name in self._images
+        ]
+        return float(np.mean([expected_miou(own) - expected_miou(consensus) for own, consensus in sums]))
 
     def _threshold(self, name: str) -> float:
         """Of a branch: the confidence that as many pixels reached as were right."""

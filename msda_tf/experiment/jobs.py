@@ -201,9 +201,10 @@ def _outdated(job: Job, found: Metrics, made_from: MadeFrom, manifest: Manifest)
     serves = job.config.serve == "teacher" if METHODS[job.config.method].teacher else None
     if any(each.teacher != serves for each in scored if each.run == job.directory.name):
         return "the other weights of teacher and student"
+    chosen = best or job.config.select == "unlabelled"
     if any(each.selected_on_target_labels != best or not _is_there(each, directories) for each in scored):
         return "other weights"
-    if not all(best or each.step == job.config.steps for each in scored):
+    if not all(chosen or each.step == job.config.steps for each in scored):
         return "another step"
     if made_from.data is not None and made_from.data.dataset_sha256 != datasets.checksum(manifest):
         return "another data set"

@@ -1,5 +1,6 @@
 """What the trainer trains here: one network of a run, on its sources and targets, by the configuration's method."""
 
+import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,11 +13,13 @@ from msda_tf.config.inputs import image_mean
 from msda_tf.data import pipeline
 from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.data.manifest import Manifest
-from msda_tf.evaluation import pictures, protocol
+from msda_tf.evaluation import cross_source, pictures, protocol
 from msda_tf.inference import scoring
 from msda_tf.inference.held_out import HeldOut
 from msda_tf.inference.members import Inference
+from msda_tf.inference.merge import CALIBRATED
 from msda_tf.inference.networks import build_segmenter, member
+from msda_tf.inference.unlabelled import Unlabelled
 from msda_tf.methods import METHODS
 from msda_tf.methods.batches import Batches
 from msda_tf.training import replicas
@@ -45,9 +48,9 @@ class SegmentationTask:
     ):
         self.config, self.network, self.strategy = config, network, strategy
         self.name = network.name
-        targets = [manifests[name] for name in config.targets]
-        self.scored = [target for target in targets if target.evaluation_split is not None]
-        self.classes = targets[0].classes
+        self.targets = [manifests[name] for name in config.targets]
+        self.scored = [target for target in self.targets if target.evaluation_split is not None]
+        self.classes = self.targets[0].classes
         with strategy.scope():
             self.segmenter = build_segmenter(config, network, len(self.classes))
             self.method = methods.make(
@@ -65,16 +68,19 @@ class SegmentationTask:
         self._batches = Batches(config=config, network=network, manifests=manifests, strategy=strategy, corrupt=corrupt)
         branches = {branch: branch for branch in network.branches}
         self.held_out = HeldOut(config=config, network=network, segmenter=self.method.serves, manifests=manifests)
+        # Rules that go by a table of other sources get theirs when training is over.
+        rule = "mean-probability" if config.merge in CALIBRATED else config.merge
 
         def inference(target: Manifest) -> Inference:
             mean = image_mean(config, target)
             members = [member(config, self.method.serves, mean=mean, branches=branches)]
-            return Inference(members, rule=config.merge, merge_at=config.merge_at)
+            return Inference(members, rule=rule, merge_at=config.merge_at)
 
         # A function for each target, for each has its own mean.
         self._label_maps = {
             target.name: tf.function(inference(target).label_maps, reduce_retracing=True) for target in self.scored
         }
+        self._unlabelled = {target.name: Unlabelled(inference(target)) for target in self.targets}
 
     def batches(self, first_step: int) -> Iterator[dict]:
         """Batches of the method's step, from any step on, with the images' names under "names"."""
@@ -127,7 +133,18 @@ class SegmentationTask:
         """Scores every branch and their merge on a part of the labelled test images of each target that has any.
 
         With several targets, `miou/BRANCH` is the mean of their scores `miou/TARGET/BRANCH`: never that of the pool.
+        Where no target has labels, or where the checkpoint is to be chosen without labels, it estimates what they are
+        worth.
         """
+        found = self._scores() if self.scored else Evaluation(scalars={}, kept=self._of_self_training())
+        if not self.config.held_out or (self.scored and self.config.select != "unlabelled"):
+            return found
+        estimates = self._estimates()
+        scalars = {f"estimate/{name}": value for name, value in estimates.items()}
+        shown = MAX_MERGE if MAX_MERGE in estimates else self.network.branches[0]
+        return dataclasses.replace(found, scalars=found.scalars | scalars, unlabelled=estimates.get(shown))
+
+    def _scores(self) -> Evaluation:
         scores, drawn = {}, {}
         for target in self.scored:
             matrices, panel = self._score(target)
@@ -172,3 +189,20 @@ class SegmentationTask:
             else:
                 photos[name] = np.repeat((255 * value).round().astype(np.uint8)[..., None], 3, axis=-1)
         return {"self-training": pictures.panel(image, maps, self.classes, photos)}
+
+    def _estimates(self) -> dict[str, float]:
+        """Estimated mIoU of every branch and their merge, on the targets' images without labels, averaged over targets;
+        empty where nothing is held out."""
+        cells = self.held_out.cells()
+        calibrations = cross_source.calibrations(cells)
+        if set(calibrations) != set(self.network.branches):
+            return {}
+        corrupt = CorruptRecords(limit=self.config.corrupt_limit)
+        limit = self.config.evaluate_images or None
+        found = []
+        for target in self.targets:
+            split = target.evaluation_split or target.training_split
+            images = pipeline.evaluation_images(target, split, limit=limit, labelled=False, corrupt=corrupt)
+            unlabelled = self._unlabelled[target.name]
+            found.append(unlabelled.estimate(images, calibrations=calibrations, cells=cells, corrupt=corrupt))
+        return {name: sum(own[name].miou for own in found) / len(found) for name in found[0]}

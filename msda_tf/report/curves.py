@@ -21,6 +21,7 @@ KINDS = {
     "disc": "Discriminator loss",
     "disc_accuracy": "Discriminator accuracy",
     "miou": "Mean IoU while training",
+    "estimate": "Estimated mean IoU while training, without labels",
 }
 """First part of a metric's name -> the title of its chart."""
 

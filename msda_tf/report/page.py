@@ -169,7 +169,7 @@ def _charts(found: Sequence[Curve], colors: dict[str, str]) -> list[dict]:
             if curve.kind == kind
         ]
         if lines:
-            percent = kind in ("miou", "disc_accuracy")
+            percent = kind in ("miou", "estimate", "disc_accuracy")
             shown.append(
                 {"title": title, "percent": percent, "chart": charts.line_chart(lines, title=title, percent=percent)}
             )

@@ -39,7 +39,7 @@ def begin(directory: pathlib.Path, config: TrainConfig, manifests: dict[str, Man
             )
     elif restart:
         # run.json stays until another replaces it: a run that was killed here is one without its networks.
-        remove([paths.cross_source, paths.metrics, paths.pictures, paths.networks])
+        remove([paths.cross_source, paths.estimate, paths.metrics, paths.pictures, paths.networks])
     else:
         return
     run.create(directory, config, manifests)

@@ -4,6 +4,7 @@ RUN/config.yaml                 every knob as it was used
 RUN/run.json                    networks, classes, data sets, settings, versions, command line
 RUN/networks/NAME/              what training leaves of a network: see `msda_tf.training.folder`
 RUN/cross_source.json           every branch on the sources' held-out images: see `msda_tf.runs.cross_source`
+RUN/estimate.json               the last estimate without labels
 RUN/metrics.json                the last evaluation
 RUN/pictures/                   its panels
 RUN/tensorflow.log              what TensorFlow printed when commands loaded it
@@ -53,6 +54,11 @@ class RunDirectory:
         return self.path / "cross_source.json"
 
     @property
+    def estimate(self) -> pathlib.Path:
+        """The last estimate without labels: see `msda_tf.estimate`."""
+        return self.path / "estimate.json"
+
+    @property
     def metrics(self) -> pathlib.Path:
         """The last evaluation: see `msda_tf.evaluation.metrics`."""
         return self.path / "metrics.json"
@@ -69,7 +75,8 @@ class RunDirectory:
 
     def others(self) -> list[pathlib.Path]:
         """What is in the folder and is none of these, nor anything that a killed process left."""
-        own = {self.config, self.info, self.networks, self.cross_source, self.metrics, self.pictures, self.log}
+        own = {self.config, self.info, self.networks, self.log}
+        own |= {self.cross_source, self.estimate, self.metrics, self.pictures}
         return [
             path
             for path in sorted(self.path.iterdir())

@@ -28,7 +28,7 @@ class Checkpoint:
       network: the folder "RUN/networks/NAME".
       step: number of finished training steps.
       steps: how many the run is to have.
-      best: whether it was selected by its score on the target's labels.
+      selected: "last", "best" (by its score on the target's labels) or "unlabelled" (by its estimate without them).
       sha256: by which the checkpoint is known.
       teacher: whether they are the teacher's weights, or the student's; None of a method without teacher.
     """
@@ -36,7 +36,7 @@ class Checkpoint:
     network: pathlib.Path
     step: int
     steps: int
-    best: bool
+    selected: str
     sha256: str
     teacher: bool | None = None
 
@@ -63,7 +63,7 @@ class Weights:
     def of(cls, checkpoint: Checkpoint) -> "Weights":
         """A checkpoint's."""
         name = "/".join(checkpoint.network.resolve().parts[-3:])
-        return cls(name, checkpoint.step, checkpoint.best, checkpoint.sha256, checkpoint.teacher)
+        return cls(name, checkpoint.step, checkpoint.selected == "best", checkpoint.sha256, checkpoint.teacher)
 
     @property
     def run(self) -> str:

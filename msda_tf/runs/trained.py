@@ -25,6 +25,8 @@ from msda_tf.runs.made_from import Checkpoint, MadeFrom, ScoredData, Weights
 from msda_tf.training import checkpoint_files
 from msda_tf.training.checkpoints import Checkpoints
 
+_SELECTED = {"best": "on the target's labels", "unlabelled": "by its estimate, without the target's labels"}
+
 # What a checkpoint holds beyond what segments.
 _NOT_FOR_INFERENCE = r"\w+_optimizer|segmenter/\w+_module/discriminator_.+|self_training|start"
 
@@ -124,15 +126,18 @@ class Trained:
         unfinished = [
             f"{c.network}: step {c.step} of {c.steps}, training is not finished"
             for c in self.checkpoints
-            if c.step < c.steps and not c.best
+            if c.step < c.steps and c.selected == "last"
         ]
-        best = [f"{c.network} (step {c.step})" for c in self.checkpoints if c.best]
         who = [
             f"{c.network}: weights of the {'teacher' if c.teacher else 'student'}"
             for c in self.checkpoints
             if c.teacher is not None
         ]
-        return unfinished + who + ([f"checkpoint selected on the target's labels: {', '.join(best)}"] if best else [])
+        chosen = []
+        for selected, words in _SELECTED.items():
+            own = [f"{c.network} (step {c.step})" for c in self.checkpoints if c.selected == selected]
+            chosen += [f"checkpoint selected {words}: {', '.join(own)}"] if own else []
+        return unfinished + who + chosen
 
 
 def load(
@@ -155,7 +160,7 @@ def load(
     Args:
       directories: run directories, at least one.
       merge: one of `msda_tf.inference.merge.RULES`; the runs' own by default.
-      select: "last" or "best" checkpoint; each run's own choice by default.
+      select: "last", "best" or "unlabelled" checkpoint; each run's own choice by default.
       serve: "teacher" or "student", for runs that have both; each run's own choice by default.
       branches: shown names of the branches to load and merge; all by default.
       only_merged: leave out branches that take no part in the merge.
@@ -198,9 +203,8 @@ def load(
                 training_sets |= {shown: _training_sets(run, branch) for shown, branch in own.items()}
                 row |= _cells(run, network, loaded, checkpoint, needed=calibrated or merge in CALIBRATED)
             elif run.config.held_out:
-                row |= _known_cells(
-                    run, network, select=select, serve=serve
-                )  # S-All's calibration goes by the others of its run
+                # S-All's calibration goes by the others of its run.
+                row |= _known_cells(run, network, select=select, serve=serve)
         shown_as = {branch: names[run.directory, net.name, branch] for net in run.networks for branch in net.branches}
         cells |= {shown_as[branch]: own for branch, own in row.items() if shown_as[branch] in training_sets}
         calibrations |= {shown_as[branch]: own for branch, own in cross_source.calibrations(row).items()}
@@ -238,11 +242,12 @@ def _is_teacher(run: Run, serve: str | None) -> bool | None:
     return (serve or run.config.serve) == "teacher" if METHODS[run.config.method].teacher else None
 
 
-def _chosen_step(run: Run, checkpoints: Checkpoints, select: str | None) -> tuple[int | None, bool]:
-    """(step of the checkpoint to use, whether it is the best); None where there is none."""
-    best = (select or run.config.select) == "best"
-    steps = checkpoints.steps()
-    return (checkpoints.best() if best else steps[-1] if steps else None), best
+def _chosen_step(run: Run, checkpoints: Checkpoints, select: str | None) -> tuple[int | None, str]:
+    """(step of the checkpoint to use, how it is chosen); None where there is none."""
+    selected = select or run.config.select
+    if selected == "last":
+        return max(checkpoints.steps(), default=None), selected
+    return (checkpoints.best() if selected == "best" else checkpoints.unlabelled()), selected
 
 
 def _check_fit(found: tuple[Run, ...]) -> None:
@@ -304,17 +309,18 @@ def _load_network(
 ) -> tuple[Member, Checkpoint]:
     folder = run.folder(network)
     checkpoints = Checkpoints(folder.checkpoints)
-    best = (select or run.config.select) == "best"
-    step = checkpoints.best() if best else None
+    step, selected = _chosen_step(run, checkpoints, select)
     if not checkpoints.steps():
         raise UsageError(
             f"{folder.path} has no checkpoint: the run was never trained that far; continue it with msda-tf train"
         )
-    if best and step is None:
+    if step is None:
+        without = "evaluation" if selected == "best" or run.config.held_out else "held-out images to estimate by"
+        named = "best checkpoint" if selected == "best" else "checkpoint that was chosen without labels"
         raise UsageError(
-            f"{folder.path} has no best checkpoint, for it was trained without evaluation: use the last one "
-            "(select=last)"
+            f"{folder.path} has no {named}, for it was trained without {without}: use the last one (select=last)"
         )
+    step = None if selected == "last" else step  # of damaged ones, the one before it
     config = dataclasses.replace(run.config, precision=precision or run.config.precision)
     segmenter = build_segmenter(config, network, len(run.classes), discriminators=False)
     teacher = _is_teacher(run, serve)
@@ -322,5 +328,5 @@ def _load_network(
     left_over = re.compile(f"{_NOT_FOR_INFERENCE}|{other}")
     step, _ = checkpoints.restore({wanted: segmenter}, step=step, left_over=left_over)
     known_by = checkpoint_files.checksum(checkpoint_files.folder(folder.checkpoints, step))
-    checkpoint = Checkpoint(folder.path, step, config.steps, best, known_by, teacher)
+    checkpoint = Checkpoint(folder.path, step, config.steps, selected, known_by, teacher)
     return member(config, segmenter, mean=run.mean_rgb, branches=branches), checkpoint

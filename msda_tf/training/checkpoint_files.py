@@ -34,6 +34,7 @@ class Info:
       state: the trainer's own.
       best: step of the best checkpoint so far; None if none was selected.
       knows_best: False in a checkpoint of earlier versions, which does not say.
+      unlabelled: step of the best one as far as can be told without labels; None if none was selected so.
     """
 
     step: int
@@ -41,6 +42,7 @@ class Info:
     state: dict
     best: int | None
     knows_best: bool
+    unlabelled: int | None = None
 
 
 def folder(directory: pathlib.Path, step: int) -> pathlib.Path:
@@ -84,7 +86,10 @@ def read(path: pathlib.Path) -> Info:
         step = state_file.whole(value, "step", largest=LAST_STEP)
         hashes = state_file.mapping(value, "files")
         state = state_file.mapping(value, "state")
-        best = state_file.whole(value, "best", largest=LAST_STEP) if value.get("best") is not None else None
+        best, unlabelled = (
+            state_file.whole(value, key, largest=LAST_STEP) if value.get(key) is not None else None
+            for key in ("best", "unlabelled")
+        )
     except FileNotFoundError:
         raise Damaged(f"{INFO} is missing") from None
     except Damaged as error:
@@ -95,7 +100,7 @@ def read(path: pathlib.Path) -> Info:
         raise Damaged(f"{INFO} names no files with checksums")
     if any(pathlib.PurePath(name).name != name for name in hashes):
         raise Damaged(f"{INFO} names files elsewhere")
-    return Info(step, hashes, state, best, "best" in value)
+    return Info(step, hashes, state, best, "best" in value, unlabelled)
 
 
 def damage(path: pathlib.Path, *, checksums: bool = True) -> str | None:
@@ -126,6 +131,16 @@ def best(directory: pathlib.Path) -> int | None:
         except Damaged:
             continue
         return info.best if info.knows_best else _old_best(directory)
+    return None
+
+
+def unlabelled(directory: pathlib.Path) -> int | None:
+    """Step of the best checkpoint as far as can be told without labels; None if none was selected so."""
+    for path in reversed(folders(directory).values()):
+        try:
+            return read(path).unlabelled
+        except Damaged:
+            continue
     return None
 
 

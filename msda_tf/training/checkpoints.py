@@ -32,7 +32,13 @@ class Checkpoints:
         self.directory, self.keep = pathlib.Path(directory), keep
 
     def save(
-        self, objects: dict[str, tf.train.Checkpoint], *, step: int, state: dict, best: int | None = None
+        self,
+        objects: dict[str, tf.train.Checkpoint],
+        *,
+        step: int,
+        state: dict,
+        best: int | None = None,
+        unlabelled: int | None = None,
     ) -> pathlib.Path:
         """Writes a checkpoint, atomically, then removes those beyond `keep`.
 
@@ -41,6 +47,7 @@ class Checkpoints:
           step: number of finished steps.
           state: JSON-ready values to get back on resume.
           best: step of the best checkpoint so far, which may be this one.
+          unlabelled: step of the best one as far as can be told without labels, which may be this one, too.
 
         Raises:
           MsdaError: the disk is full or not writable; earlier checkpoints are untouched.
@@ -56,7 +63,10 @@ class Checkpoints:
             for file in written:
                 _flush(file)
             hashes = {file.name: files.sha256(file) for file in written}
-            files.write_json(temporary / INFO, {"step": step, "files": hashes, "state": state, "best": best})
+            info = {"step": step, "files": hashes, "state": state, "best": best}
+            if unlabelled is not None:
+                info["unlabelled"] = unlabelled
+            files.write_json(temporary / INFO, info)
             if path.exists():  # damaged, or training would have gone on from there
                 _discard(path)
             os.replace(temporary, path)
@@ -71,7 +81,7 @@ class Checkpoints:
             cause = error.__cause__ if isinstance(error, MsdaError) else error
             raise MsdaError(f"{path}: the checkpoint cannot be written: {reason(cause or error)}; {last}") from None
         checkpoint_files.forget_old_best(self.directory)
-        self.remove_old(step, best)
+        self.remove_old(step, best, unlabelled)
         # Those beyond it are damaged, for training would have gone on from them: they must not count as last ones.
         for later, damaged in checkpoint_files.folders(self.directory).items():
             if later > step:
@@ -85,6 +95,10 @@ class Checkpoints:
     def best(self) -> int | None:
         """Step of the best checkpoint, or None."""
         return checkpoint_files.best(self.directory)
+
+    def unlabelled(self) -> int | None:
+        """Step of the checkpoint that was chosen without labels, or None."""
+        return checkpoint_files.unlabelled(self.directory)
 
     def restore(
         self, objects: dict, *, step: int | None = None, left_over: re.Pattern | None = None
@@ -147,12 +161,12 @@ class Checkpoints:
             raise MsdaError(f"{path} cannot be read ({error.message.splitlines()[0][:120]})") from None
         return info.step, info.state
 
-    def remove_old(self, newest: int, best: int | None) -> None:
-        """Removes all up to `newest` but the last ones and the best."""
+    def remove_old(self, newest: int, *chosen: int | None) -> None:
+        """Removes all up to `newest` but the last ones and those that were chosen."""
         found = checkpoint_files.folders(self.directory)
         past = [step for step in found if step <= newest]
         for step in past[: -self.keep]:
-            if step != best:
+            if step not in chosen:
                 _discard(found[step])
 
 

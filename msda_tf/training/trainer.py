@@ -35,12 +35,14 @@ class Evaluation:
       pictures: uint8 `[H, W, 3]` RGB, by name.
       kept: the same for pictures that are written to files, too (see `TrainingFolder.pictures`).
       score: what model selection maximises; None if the task has none.
+      unlabelled: what selection without labels maximises; None if the task has none.
     """
 
     scalars: dict[str, float]
     pictures: dict[str, np.ndarray] = field(default_factory=dict)
     kept: dict[str, np.ndarray] = field(default_factory=dict)
     score: float | None = None
+    unlabelled: float | None = None
 
 
 class Task(Protocol):
@@ -116,6 +118,7 @@ class _State:
       metrics: the last logged ones.
       rows: metrics of the steps since then, which the next line of the log will be the mean of.
       best_score, best_step: the best evaluation so far and its step.
+      unlabelled_score, unlabelled_step: the same without labels.
       seconds: spent so far.
     """
 
@@ -123,6 +126,8 @@ class _State:
     rows: list[dict[str, float | None]] = field(default_factory=list)
     best_score: float | None = None
     best_step: int | None = None
+    unlabelled_score: float | None = None
+    unlabelled_step: int | None = None
     seconds: float = 0.0
 
     @classmethod
@@ -143,6 +148,8 @@ class _State:
             [_numbers(row) for row in rows],
             optional(state_file.number, "best_score", None),
             optional(state_file.whole, "best_step", None),
+            optional(state_file.number, "unlabelled_score", None),
+            optional(state_file.whole, "unlabelled_step", None),
             optional(state_file.number, "seconds", 0.0),
         )
 
@@ -180,6 +187,7 @@ class Trainer:
         self._signal: int | None = None
         self._best_score: float | None = None
         self._best_step: int | None = None
+        self._unlabelled: tuple[float, int] | None = None
         self._rows: list[dict[str, float]] = []
         self._seconds_before = 0.0
         self._began = time.perf_counter()
@@ -225,6 +233,8 @@ class Trainer:
             )
         self._best_score, self._best_step, self._rows = restored.best_score, restored.best_step, restored.rows
         self._seconds_before = restored.seconds
+        if None not in (restored.unlabelled_score, restored.unlabelled_step):
+            self._unlabelled = restored.unlabelled_score, restored.unlabelled_step
         return step, restored.metrics
 
     def _restore(self) -> tuple[int, _State]:
@@ -255,7 +265,7 @@ class Trainer:
         if restored.best_score is not None and restored.best_step is None:
             restored = dataclasses.replace(restored, best_step=self.checkpoints.best())  # of earlier versions
         if self.chief and step is not None:
-            self.checkpoints.remove_old(step, restored.best_step)
+            self.checkpoints.remove_old(step, restored.best_step, restored.unlabelled_step)
         return restored
 
     def _loop(self, step: int) -> dict[str, float]:
@@ -293,7 +303,7 @@ class Trainer:
                 self._log(step, metrics)
                 self._show(step, task.headline(metrics))
                 waited, began, logged_at = 0.0, time.perf_counter(), step
-            better = bool(evaluate) and self.chief and self._is_best(step, self._evaluate(step).score)
+            better = bool(evaluate) and self.chief and self._is_better(step, self._evaluate(step))
             if save or better or self._signal is not None:
                 self._save(step, metrics)
             if evaluate or save:
@@ -367,6 +377,15 @@ class Trainer:
                 f"{path} cannot be written ({error.strerror}): make room there, then {self.resume_hint}"
             ) from None
 
+    def _is_better(self, step: int, evaluation: Evaluation) -> bool:
+        """Whether the evaluation is the best so far, by its score or by what it has without labels."""
+        best = self._is_best(step, evaluation.score)
+        value, before = evaluation.unlabelled, self._unlabelled
+        if value is None or not math.isfinite(value) or (before is not None and value <= before[0]):
+            return best
+        self._unlabelled = value, step
+        return True
+
     def _is_best(self, step: int, score: float | None) -> bool:
         if score is None or not math.isfinite(score) or (self._best_score is not None and score <= self._best_score):
             return False
@@ -382,7 +401,12 @@ class Trainer:
                 "best_step": self._best_step,
                 "seconds": self._seconds(),
             }
-            self.checkpoints.save(self.task.checkpointables, step=step, state=state, best=self._best_step)
+            unlabelled = None
+            if self._unlabelled is not None:
+                state["unlabelled_score"], state["unlabelled_step"] = self._unlabelled
+                unlabelled = self._unlabelled[1]
+            chosen = {"best": self._best_step, "unlabelled": unlabelled}
+            self.checkpoints.save(self.task.checkpointables, step=step, state=state, **chosen)
             progress.note(self.folder, step)
             with self._summarizing():
                 tf.summary.flush()

@@ -1,0 +1,204 @@
+"""What runs are worth on a target without labels, from how their branches did on sources that they had not seen."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from msda_tf import files, runs
+from msda_tf.config.branches import MAX_MERGE
+from msda_tf.data import pipeline
+from msda_tf.data.corrupt import CorruptRecords
+from msda_tf.data.manifest import Manifest
+from msda_tf.errors import UsageError
+from msda_tf.evaluation import pictures
+from msda_tf.evaluation.tables import aligned
+from msda_tf.evaluation.unlabelled import Estimate
+from msda_tf.inference.unlabelled import Unlabelled
+from msda_tf.runs import target, trained
+from msda_tf.runs.trained import Trained
+
+NOTE = (
+    "an estimate: no label of the target was read; ± is one standard error, over images and as wrong as such estimates "
+    "are on sources that the branches have not seen"
+)
+
+_ROWS = {
+    "estimated mIoU": lambda each: f"{100 * each.miou:.1f} ± {100 * each.error:.1f}",
+    "right pixels, ATC": lambda each: _percent(each.threshold_accuracy),
+    "right pixels, DoC": lambda each: _percent(each.confidence_accuracy),
+    "agreement": lambda each: _percent(each.agreement),
+    "entropy, nats": lambda each: f"{each.entropy:.3f}",
+    "density, nats": lambda each: f"{each.density:.3f}",
+}
+
+
+@dataclass(frozen=True)
+class Estimation:
+    """What `estimate` found.
+
+    Attributes:
+      estimates: by branch and merge.
+      trained: the networks.
+      data: name of the target.
+      split: of it.
+      images: number of images looked at.
+      pictures: the panels that were written.
+      notes: what whoever sees the figures must know, a sentence each.
+    """
+
+    estimates: dict[str, Estimate]
+    trained: Trained
+    data: str
+    split: str
+    images: int
+    pictures: tuple[pathlib.Path, ...]
+    notes: tuple[str, ...]
+
+
+def needed(directories: Sequence[str | pathlib.Path], data: str | pathlib.Path | None, split: str | None) -> bool:
+    """Whether the target has no labels to score runs against, in the split asked for or, without one, in any.
+
+    Raises:
+      UsageError: see `msda_tf.runs.target.find`.
+    """
+    manifest = target.find([runs.read(directory) for directory in directories], data).manifest
+    if split is None:
+        return manifest.evaluation_split is None
+    return split in manifest.splits and not manifest.splits[split].labelled
+
+
+def estimate(
+    directories: Sequence[str | pathlib.Path],
+    *,
+    data: str | pathlib.Path | None = None,
+    split: str | None = None,
+    limit: int | None = None,
+    merge: str | None = None,
+    select: str | None = None,
+    serve: str | None = None,
+    panels: int = 0,
+    output: str | pathlib.Path | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, count: None,
+) -> Estimation:
+    """Estimates what runs are worth, and writes `estimate.json` and panels into the first run's directory.
+
+    Args:
+      directories: run directories; all branches of those with adaptation are merged.
+      data: another folder of prepared data sets than the first run's own.
+      split: of the target; the one it is evaluated on by default, or else the one it is trained on.
+      limit: at most this many images, evenly spread over the split.
+      merge: one of `msda_tf.inference.merge.RULES`; the runs' own by default.
+      select: "last", "best" or "unlabelled" checkpoint; each run's own choice by default.
+      serve: "teacher" or "student", for runs that have both; each run's own choice by default.
+      panels: number of images, evenly spread, of which a panel with the branches' disagreement is written to
+        `pictures/`.
+      output: where `estimate.json` is written instead.
+      on_progress: called with (images done, number of images).
+
+    Raises:
+      UsageError: see `trained.load` and `msda_tf.runs.target.find`; or the runs have no held-out images to go by.
+      MsdaError: the data or a checkpoint is damaged, or the results have no place.
+    """
+    networks = trained.load(directories, merge=merge, select=select, serve=serve, calibrated=True)
+    run, inference = networks.runs[0], networks.inference
+    written = pathlib.Path(output) if output else run.paths.estimate
+    files.check_place(written)
+    unknown = [name for name in inference.branch_names if name not in inference.calibrations]
+    if unknown:
+        raise UsageError(
+            f"the target has no labelled images to score against, and {unknown[0]} was scored on no held-out image of "
+            "a source, by which to estimate: train with held_out above 0, or prepare labelled images of the target"
+        )
+    data_set = target.find(networks.runs, data)
+    manifest = data_set.manifest
+    split = _check(manifest, split, networks)
+    count = manifest.splits[split].examples if limit is None else min(limit, manifest.splits[split].examples)
+    panels = min(panels, count)
+    draw = _Panels(run.paths.pictures, networks, {index * count // panels for index in range(panels)})
+    rules = {MAX_MERGE: (inference.rule, inference.merge_at)}
+    corrupt = CorruptRecords(limit=0)
+    found = Unlabelled(inference, rules).estimate(
+        pipeline.evaluation_images(manifest, split, limit=limit, labelled=False, corrupt=corrupt),
+        calibrations=inference.calibrations,
+        cells=networks.cells,
+        corrupt=corrupt,
+        on_image=draw,
+        on_progress=lambda done: on_progress(done, count),
+    )
+    notes = (NOTE, *_bases(networks), *networks.notes(), *data_set.notes())
+    result = Estimation(found, networks, networks.target, split, count, tuple(draw.written), notes)
+    files.write_json(written, to_json(result, networks.made_from(data_set.described()).to_json()))
+    return result
+
+
+def to_json(found: Estimation, made_from: dict) -> dict:
+    """JSON-ready: all figures are fractions 0-1, or nats."""
+    estimates = {name: dataclasses.asdict(each) for name, each in found.estimates.items()}
+    return {
+        "target": found.data,
+        "split": found.split,
+        "images": found.images,
+        "labels_read": False,
+        "made_from": made_from,
+        "estimates": estimates,
+        "notes": list(found.notes),
+    }
+
+
+def table(found: Estimation) -> str:
+    """Plain text: a column for each branch and merge."""
+    title = f"Estimated without labels on {found.data}, {found.split}, {found.images} images"
+    lines = [["", *found.estimates]]
+    lines += [[name, *(cell(each) for each in found.estimates.values())] for name, cell in _ROWS.items()]
+    return aligned(title, lines, found.notes, left=1)
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def _bases(networks: Trained) -> list[str]:
+    """A sentence about branches whose estimates rest on sources that they have seen."""
+    seen = [name for name, each in networks.inference.calibrations.items() if each.basis == "seen"]
+    if not seen:
+        return []
+    return [f"{', '.join(seen)}: no source is unseen, and on seen ones branches do better: expect less than estimated"]
+
+
+def _check(manifest: Manifest, split: str | None, networks: Trained) -> str:
+    if manifest.classes.names != networks.classes.names:
+        raise UsageError(
+            f"data set {manifest.name!r} has {len(manifest.classes)} classes and the run {len(networks.classes)}, or "
+            "they are named differently: take the data that the run was trained for (--data)"
+        )
+    split = split or manifest.evaluation_split or manifest.training_split
+    if split not in manifest.splits:
+        known = ", ".join(manifest.splits)
+        raise UsageError(f"split {split!r} of {manifest.name!r} does not exist: there are {known}")
+    return split
+
+
+class _Panels:
+    """Writes the panels of some images."""
+
+    def __init__(self, directory: pathlib.Path, networks: Trained, chosen: set[int]):
+        self.written: list[pathlib.Path] = []
+        self._directory, self._networks, self._chosen, self._number = directory, networks, chosen, 0
+        if chosen:
+            directory.mkdir(exist_ok=True)
+
+    def __call__(self, name: str, image: np.ndarray, maps: dict[str, np.ndarray]) -> None:
+        number, self._number = self._number, self._number + 1
+        if number not in self._chosen:
+            return
+        merged = self._networks.inference.merged
+        disagreement = {}
+        if len(merged) > 1:
+            shown = pictures.disagreement(image, [maps[branch] for branch in merged])
+            disagreement = {"Disagreement": shown}
+        path = self._directory / f"{number:05d}-{pathlib.PurePosixPath(name).stem}.png"
+        pictures.write_png(path, pictures.panel(image, maps, self._networks.classes, photos=disagreement))
+        self.written.append(path)
