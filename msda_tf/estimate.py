@@ -64,7 +64,8 @@ def needed(directories: Sequence[str | pathlib.Path], data: str | pathlib.Path |
     Raises:
       UsageError: see `msda_tf.runs.target.find`.
     """
-    manifest = target.find([runs.read(directory) for directory in directories], data).manifest
+    # Whether the others fit is found out when they are loaded.
+    manifest = target.find([runs.read(directories[0])], data).manifest
     if split is None:
         return manifest.evaluation_split is None
     return split in manifest.splits and not manifest.splits[split].labelled
