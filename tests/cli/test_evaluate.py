@@ -151,7 +151,6 @@ def test_bad_input_ends_in_one_line(trained_run, prepared_data, tmp_path, capsys
         ([*run, "--run", other.directory], "only runs for the same target"),
         ([*run, "--split", "val"], "split 'val' of 'cityscapes' does not exist"),
         ([*run, "--data", tmp_path], "is not prepared"),
-        ([*run, "--data", tmp_path / "bare"], "no labelled images"),
         ([*run, "--data", tmp_path / "bare", "--split", "test"], "has no labels"),
         ([*run, "--protocol", "road,tram"], "no class 'tram'"),
         ([*run, "--limit", "0"], "--limit"),
