@@ -67,7 +67,7 @@ def command(directories, protocol, subset_rule, unlabelled, **others):
 
     names = subset(protocol, runs.read(directories[0]).classes)
     console = plain_console()
-    if unlabelled or estimate.needed(directories, others["data"], others["split"]):
+    if unlabelled or estimate.needed(directories, others["data"], others["split"], others["target"]):
         _estimate(directories, console, **others)
         return
     with quiet.kept_in(directories[0]), counting(console, "evaluating") as progress:

@@ -17,7 +17,8 @@ from msda_tf.evaluation import pictures
 from msda_tf.evaluation.tables import aligned
 from msda_tf.evaluation.unlabelled import Estimate
 from msda_tf.inference.unlabelled import Unlabelled
-from msda_tf.runs import target, trained
+from msda_tf.runs import target as target_module
+from msda_tf.runs import trained
 from msda_tf.runs.trained import Trained
 
 NOTE = (
@@ -58,22 +59,31 @@ class Estimation:
     notes: tuple[str, ...]
 
 
-def needed(directories: Sequence[str | pathlib.Path], data: str | pathlib.Path | None, split: str | None) -> bool:
-    """Whether the target has no labels to score runs against, in the split asked for or, without one, in any.
+def needed(
+    directories: Sequence[str | pathlib.Path],
+    data: str | pathlib.Path | None,
+    split: str | None,
+    target: str | None = None,
+) -> bool:
+    """Whether no target has labels to score runs against, in the split asked for or, without one, in any.
 
     Raises:
       UsageError: see `msda_tf.runs.target.find`.
     """
-    # Whether the others fit is found out when they are loaded.
-    manifest = target.find([runs.read(directories[0])], data).manifest
-    if split is None:
-        return manifest.evaluation_split is None
-    return split in manifest.splits and not manifest.splits[split].labelled
+    found = [runs.read(directory) for directory in directories]
+    for name in found[0].config.targets if target is None else (target,):
+        manifest = target_module.find(found, data, name=name).manifest
+        if split is None and manifest.evaluation_split is not None:
+            return False
+        if split is not None and not (split in manifest.splits and not manifest.splits[split].labelled):
+            return False
+    return True
 
 
 def estimate(
     directories: Sequence[str | pathlib.Path],
     *,
+    target: str | None = None,
     data: str | pathlib.Path | None = None,
     split: str | None = None,
     limit: int | None = None,
@@ -88,6 +98,7 @@ def estimate(
 
     Args:
       directories: run directories; all branches of those with adaptation are merged.
+      target: which of several, or a condition of one; needless if there is one.
       data: another folder of prepared data sets than the first run's own.
       split: of the target; the one it is evaluated on by default, or else the one it is trained on.
       limit: at most this many images, evenly spread over the split.
@@ -104,7 +115,11 @@ def estimate(
       MsdaError: the data or a checkpoint is damaged, or the results have no place.
     """
     networks = trained.load(directories, merge=merge, select=select, serve=serve, calibrated=True)
-    run, inference = networks.runs[0], networks.inference
+    if target is None and len(networks.targets) > 1:
+        raise UsageError(f"estimates are of one target: say --target {networks.targets[0]}, or another of the run's")
+    run, name = networks.runs[0], target or networks.targets[0]
+    networks = networks.centred_on(target_module.adapted_to(run, name))
+    inference = networks.inference
     written = pathlib.Path(output) if output else run.paths.estimate
     files.check_place(written)
     unknown = [name for name in inference.branch_names if name not in inference.calibrations]
@@ -113,7 +128,7 @@ def estimate(
             f"the target has no labelled images to score against, and {unknown[0]} was scored on no held-out image of "
             "a source, by which to estimate: train with held_out above 0, or prepare labelled images of the target"
         )
-    data_set = target.find(networks.runs, data)
+    data_set = target_module.find(networks.runs, data, name=name)
     manifest = data_set.manifest
     split = _check(manifest, split, networks)
     count = manifest.splits[split].examples if limit is None else min(limit, manifest.splits[split].examples)
@@ -130,7 +145,7 @@ def estimate(
         on_progress=lambda done: on_progress(done, count),
     )
     notes = (NOTE, *_bases(networks), *networks.notes(), *data_set.notes())
-    result = Estimation(found, networks, networks.target, split, count, tuple(draw.written), notes)
+    result = Estimation(found, networks, name, split, count, tuple(draw.written), notes)
     files.write_json(written, to_json(result, networks.made_from(data_set.described()).to_json()))
     return result
 
