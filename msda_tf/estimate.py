@@ -72,6 +72,7 @@ def needed(
     """
     found = [runs.read(directory) for directory in directories]
     for name in found[0].config.targets if target is None else (target,):
+        target_module.adapted_to(found[0], name)  # another name is a mistake, not a data set that is missing
         manifest = target_module.find(found, data, name=name).manifest
         if split is None and manifest.evaluation_split is not None:
             return False
