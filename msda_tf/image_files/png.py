@@ -31,7 +31,8 @@ def essential(data: bytes, *, palette: bool = True) -> bytes:
       BadFrame: it is no chain of chunks from header to closing one, or a chunk that is needed is damaged.
     """
     position, count, previous, pixels_ended = len(SIGNATURE), 0, b"", False
-    kept, keep_from = [data[:position]], position
+    view = memoryview(data)  # a photograph has megabytes: its chunks are looked at where they lie
+    kept, keep_from = [], 0
     while position + 12 <= len(data):
         end = position + 12 + int.from_bytes(data[position : position + 4], "big")
         name = data[position + 4 : position + 8]
@@ -43,15 +44,14 @@ def essential(data: bytes, *, palette: bool = True) -> bytes:
         if (name == b"IHDR") != (count == 1) or (name == b"IDAT" and pixels_ended):
             raise BadFrame(f"damaged PNG: {name.decode()} at byte {position} is out of place")
         if name[:1].isupper():
-            if zlib.crc32(data[position + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
+            if zlib.crc32(view[position + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
                 raise BadFrame(f"damaged PNG: wrong checksum at byte {position}")
             if name not in _NEEDED:
                 raise BadFrame(f"damaged PNG: no decoder knows its chunk {name.decode()}")
             if name == b"IEND":
-                kept.append(data[keep_from:end])
-                return b"".join(kept)
+                return b"".join([*kept, view[keep_from:end]]) if kept else data[:end]
         if name[:1].islower() or (name == b"PLTE" and not palette):
-            kept.append(data[keep_from:position])
+            kept.append(view[keep_from:position])
             keep_from = end
         pixels_ended |= previous == b"IDAT" and name != b"IDAT"
         previous, position = name, end
