@@ -74,10 +74,11 @@ def _get(name: str, output: pathlib.Path, *, remove_archives: bool) -> None:
     from msda_tf.data_prep.downloads import fetch, unpack
 
     entry = catalog.entry(name)
+    go_on = command_line("msda-tf", "prepare", "--dataset", name, "--raw", output)
     if not entry.about.get:
         raise MsdaError(
             f"{name} cannot be fetched from here: take {entry.about.files} from {entry.download}, put them into"
-            f" {output} as {entry.layouts[0]}, and go on with {command_line('msda-tf', 'prepare')} --dataset {name}"
+            f" {output} as {entry.layouts[0]}, and go on with {go_on}"
         )
     archives = output / "archives"
     output.mkdir(parents=True, exist_ok=True)
@@ -96,7 +97,7 @@ def _get(name: str, output: pathlib.Path, *, remove_archives: bool) -> None:
                 archive.unlink(missing_ok=True)
     for archive in packed:
         say(f"{archive} is neither a ZIP nor a TAR archive: unpack it into {output} yourself, as {entry.layouts[0]}")
-    say(f"Next: {command_line('msda-tf', 'prepare', '--dataset', name, '--raw', output)}")
+    say(f"Next: {go_on}")
 
 
 @contextlib.contextmanager

@@ -37,6 +37,7 @@ def test_a_description_can_be_copied(capsys, tmp_path):
         (["get", "nothing"], 2, "no data set 'nothing'"),
         (["acdc", "idd"], 2, "one data set at a time: 'idd' is too much"),
         (["get", "acdc"], 1, "take rgb_anon_trainvaltest.zip and gt_trainval.zip from https://acdc.vision.ee.ethz.ch"),
+        (["get", "acdc", "--output", "my raw"], 1, "msda-tf prepare --dataset acdc --raw 'my raw'"),
     ],
 )
 def test_misuse(capsys, monkeypatch, tmp_path, arguments, code, said):
