@@ -11,6 +11,7 @@ import io
 import math
 import os
 import pathlib
+import tokenize
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -108,7 +109,10 @@ def _table(data: bytes, manifest: Manifest, shards: list[Shard]) -> np.ndarray:
     version = np.lib.format.read_magic(file)
     if version != (1, 0):
         raise ValueError(f"it is a NumPy file of version {version}")
-    shape, fortran, kind = np.lib.format.read_array_header_1_0(file)
+    try:
+        shape, fortran, kind = np.lib.format.read_array_header_1_0(file)
+    except (tokenize.TokenError, SyntaxError) as error:  # NumPy parses headers that it does not know as Python
+        raise ValueError(f"its header is damaged: {error}") from None
     if (shape, fortran, kind) != (expected, False, np.dtype(np.uint32)):
         raise ValueError(f"it holds {kind} of shape {list(shape)}, uint32 of {list(expected)} is expected")
     values = data[file.tell() :]

@@ -136,6 +136,7 @@ def test_counts_of_other_labels_do_not_pass(games):
         b"",
         b"\x93NUMPY\x01\x00\x02\x00{}",
         b"\x93NUMPY\x09\x00\x02\x00{}",
+        b"\x93NUMPY\x01\x00\x0a\x00{'descr':(",
         pickle.dumps([1]),
         npy(np.zeros((7, 20), np.float32)),
         npy(np.asarray(np.zeros((7, 20), np.uint32), order="F")),
