@@ -12,23 +12,13 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 from methods.test_adversarial import CONFIG, images, make_step  # noqa: E402 (imports after the devices are made)
+from two_images import spread  # noqa: E402
 
 from msda_tf.training.workers import local_strategy  # noqa: E402
 
 strategy = local_strategy()
 
-
-def split(source):
-    """One of two images for each replica."""
-    return strategy.experimental_distribute_values_from_function(
-        lambda context: {
-            name: array if name == "mean" else array[context.replica_id_in_sync_group :][:1]
-            for name, array in source.items()
-        }
-    )
-
-
-batch = {"sources": [split(images(0, 33, 41))], "target": split(images(1, 41, 33, labelled=False))}
+batch = spread([images(0, 33, 41)], images(1, 41, 33, labelled=False), strategy)
 found = {}
 for name, jit in (("plain", False), ("compiled", True)):
     with strategy.scope():

@@ -13,6 +13,7 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
 
 from methods.test_adversarial import images, make_step  # noqa: E402 (imports after the devices are made)
+from two_images import spread  # noqa: E402
 
 from msda_tf.methods.domain_pass import clipped  # noqa: E402
 from msda_tf.training.workers import local_strategy  # noqa: E402
@@ -21,19 +22,6 @@ strategy = local_strategy()
 assert strategy.num_replicas_in_sync == devices
 with strategy.scope():
     step = make_step(norm="group", strategy=strategy)
-
-
-def split(source):
-    """Each replica's part of a batch of two images whose numbers of labelled pixels differ."""
-
-    def value(context):
-        number, size = context.replica_id_in_sync_group, 2 // devices
-        return {
-            name: array if name == "mean" else array[number * size : (number + 1) * size]
-            for name, array in source.items()
-        }
-
-    return strategy.experimental_distribute_values_from_function(value)
 
 
 def uneven(source):
@@ -46,7 +34,7 @@ losses = []
 for number in range(3):
     sources = [uneven(images(number, 65, 97)), images(number + 10, 71, 64)]
     target = images(number + 20, 66, 80, labelled=False)
-    metrics = step({"sources": [split(source) for source in sources], "target": split(target)})
+    metrics = step(spread(sources, target, strategy))
     losses.append({name: float(value) for name, value in metrics.items() if not name.startswith("gradient_norm")})
 LIMIT = 0.01
 
@@ -63,7 +51,7 @@ def clipped_norm(batch):
     return tf.linalg.global_norm([strategy.reduce("SUM", gradient, axis=None) for gradient in parts])
 
 
-last = {"sources": [split(source) for source in sources], "target": split(target)}
+last = spread(sources, target, strategy)
 norm = float(clipped_norm(last)) / LIMIT
 weights = [float(tf.reduce_sum(tf.abs(variable))) for variable in step.segmenter.trainable_variables]
 print("RESULT " + json.dumps({"losses": losses, "weights": weights, "clipped": norm}))

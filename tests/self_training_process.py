@@ -13,6 +13,7 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
 
 from methods.test_self_training import SMALL, batch, make  # noqa: E402 (imports after the devices are made)
+from two_images import spread  # noqa: E402
 
 from msda_tf.training.workers import local_strategy  # noqa: E402
 
@@ -25,23 +26,9 @@ with strategy.scope():
         classmix_classes="batch", colour_jitter=0.2, blur=True,
     )  # fmt: skip
 
-
-def split(source):
-    """Each replica's part of a batch of two images."""
-
-    def value(context):
-        number, size = context.replica_id_in_sync_group, 2 // devices
-        return {
-            name: array if name == "mean" else array[number * size : (number + 1) * size]
-            for name, array in source.items()
-        }
-
-    return strategy.experimental_distribute_values_from_function(value)
-
-
 for number in range(3):
     given = batch(number, 1)
-    metrics = step({"sources": [split(source) for source in given["sources"]], "target": split(given["target"])})
+    metrics = step(spread(given["sources"], given["target"], strategy))
 losses = {name: float(value) for name, value in metrics.items() if not name.startswith("gradient_norm")}
 sums = {
     name: [float(tf.reduce_sum(tf.abs(variable))) for variable in network.variables]
