@@ -200,7 +200,7 @@ def _train_network(run, config, network, manifests, workers: Workers, on_progres
     told: set[str] = set()
 
     def shown(step, steps, headline):
-        if headline == "evaluating":
+        if headline == "evaluating" and METHODS[config.method].teacher:
             for line in health.collapsed(log.read(run.folder(network).log)):
                 if (gone := line.split(" since ")[0]) not in told:
                     told.add(gone)

@@ -40,10 +40,6 @@ def described(config: TrainConfig, most: int = 8) -> str:
 
 
 def _text(value) -> str:
-    return (
-        ",".join(map(str, value))
-        if isinstance(value, list)
-        else str(value).lower()
-        if isinstance(value, bool)
-        else str(value)
-    )
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -36,49 +36,48 @@ def collapsed(rows: Sequence[Row]) -> list[str]:
     Args:
       rows: of `msda_tf.training.log.read`; shares are logged of those classes alone that the sources show.
     """
-    logged = [row for row in rows if any(name.startswith(_GIVEN) for name in row.values)]
-    if len(logged) < LEAST_ROWS:
-        return []
-    last = logged[-(len(logged) // 5) :]
-    gone = []
-    for name in (name for name in last[-1].values if name.startswith(_GIVEN)):
-        values = [row.values[name] for row in last if row.values.get(name) is not None]
-        if values and sum(values) / len(values) < LEAST_SHARE:
-            gone.append(name.removeprefix(_GIVEN))
+    step, shares = _last_fifth(rows, _GIVEN)
+    gone = [name for name, share in shares.items() if share < LEAST_SHARE]
     if not gone:
         return []
     return [
-        f"the teacher labels no pixel of the target as {', '.join(gone)} since step {last[0].step}, which the sources "
+        f"the teacher labels no pixel of the target as {', '.join(gone)} since step {step}, which the sources "
         "show: if the target does, try pseudo_weight=class or source_images=rare-classes"
     ]
 
 
 def _input_bound(rows: Sequence[Row]) -> list[str]:
-    waited = [row.values[_WAITING] for row in rows if row.values.get(_WAITING) is not None]
-    if len(waited) < LEAST_ROWS:
-        return []
-    last = waited[-(len(waited) // 5) :]
-    share = sum(last) / len(last)
-    if share <= MOST_WAITING:
-        return []
     return [
         f"input-bound: {100 * share:.0f} % of the time went into waiting for images; prepare --image-format jpeg or "
         "--scale 0.5, or a faster disk, would help"
+        for share in _last_fifth(rows, _WAITING)[1].values()
+        if share > MOST_WAITING
     ]
 
 
 def _out_of_balance(rows: Sequence[Row]) -> list[str]:
-    logged = [row for row in rows if any(name.startswith(_ACCURACY) for name in row.values)]
-    if len(logged) < LEAST_ROWS:
-        return []
-    last = logged[-(len(logged) // 5) :]
+    step, accuracies = _last_fifth(rows, _ACCURACY)
     found = []
-    for name in (name for name in last[-1].values if name.startswith(_ACCURACY)):
-        values = [row.values[name] for row in last if row.values.get(name) is not None]
-        mean, which = sum(values) / len(values), f"the discriminator {name.removeprefix(_ACCURACY)}"
-        said = f"is right on {100 * mean:.0f} % of the pixels since step {last[0].step}"
+    for name, mean in accuracies.items():
+        which = f"the discriminator {name}"
+        said = f"is right on {100 * mean:.0f} % of the pixels since step {step}"
         if mean < HEALTHY[0]:
             found.append(f"{which} {said}, and 50 are chance: it teaches nothing; raise discriminator_lr")
         elif mean > HEALTHY[1]:
             found.append(f"{which} {said}: it has won, and teaches little; lower discriminator_lr")
     return found
+
+
+def _last_fifth(rows: Sequence[Row], prefix: str) -> tuple[int, dict[str, float]]:
+    """(step, mean by the rest of the name) of the metrics whose names begin so, over the last fifth of the lines that
+    have any, which begins at this step; nothing as long as there are too few lines."""
+    logged = [row for row in rows if any(name.startswith(prefix) for name in row.values)]
+    if len(logged) < LEAST_ROWS:
+        return 0, {}
+    last = logged[-(len(logged) // 5) :]
+    means = {}
+    for name in (name for name in last[-1].values if name.startswith(prefix)):
+        values = [row.values[name] for row in last if row.values.get(name) is not None]
+        if values:
+            means[name.removeprefix(prefix)] = sum(values) / len(values)
+    return last[0].step, means

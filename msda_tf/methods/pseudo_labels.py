@@ -4,9 +4,6 @@ import tensorflow as tf
 
 from msda_tf.inference import merge
 
-WEIGHTS = ("share", "pixel", "class")
-"""How the sureness of a pixel becomes its weight: see `weights`."""
-
 
 def labels_and_confidence(scores: tf.Tensor, rule: str) -> tuple[tf.Tensor, tf.Tensor]:
     """The class of each pixel, and its probability.
