@@ -7,13 +7,12 @@ Training writes the table of the last checkpoint; those of others are made when 
 the run was trained on. A table of a student's weights, beside which there is a teacher, says `"student": true`.
 """
 
-import pathlib
 from collections.abc import Mapping
 
 from msda_tf import files, state_file
 from msda_tf.config.branches import NetworkPlan
 from msda_tf.data import manifest as manifests
-from msda_tf.data.manifest import FILE_NAME, Manifest
+from msda_tf.data.manifest import Manifest
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.evaluation import cross_source
 from msda_tf.evaluation.cross_source import Cell
@@ -82,12 +81,10 @@ def make(run: Run, network: NetworkPlan, segmenter, step: int, *, student: bool 
 
 def _sources(run: Run) -> dict[str, Manifest]:
     """The run's sources, as it had them."""
-    given = pathlib.Path(run.config.data)
+    folders = datasets.folders(run.config.data, run.data)
     found = {}
     for name in run.config.sources:
-        folders = [folder for folder in (run.data, given) if folder is not None]
-        there = [folder for folder in folders if (folder / name.partition(":")[0] / FILE_NAME).is_file()]
-        manifest = manifests.find((there or folders)[0], name)
+        manifest = manifests.find(datasets.holding(name, folders) or folders[0], name)
         if datasets.checksum(manifest) != run.dataset(name)["dataset.json"]:
             raise UsageError(
                 f"{manifest.directory} is not the data set that {run.directory} was trained on, whose held-out images "

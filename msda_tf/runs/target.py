@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from msda_tf.data import manifest as manifests
 from msda_tf.data.manifest import FILE_NAME, Manifest
 from msda_tf.errors import UsageError
+from msda_tf.labels import ClassList
 from msda_tf.runs import datasets
 from msda_tf.runs.made_from import ScoredData
 from msda_tf.runs.run import Run
@@ -35,6 +36,14 @@ class Target:
         folder = str(self.manifest.directory.absolute())
         return ScoredData(self.manifest.name, folder, self.checksum, self.as_trained)
 
+    def check_classes(self, classes: ClassList) -> None:
+        """Raises UsageError if its classes are not those of the networks that it is to be shown to."""
+        if self.manifest.classes.names != classes.names:
+            raise UsageError(
+                f"data set {self.manifest.name!r} has {len(self.manifest.classes)} classes and the run {len(classes)}, "
+                "or they are named differently: evaluate on the data that the run was trained for (--data)"
+            )
+
     def notes(self) -> list[str]:
         """What whoever sees the scores must know of it."""
         other = "scored on data that is not what the networks were adapted to"
@@ -53,9 +62,10 @@ def find(runs: Sequence[Run], data: str | pathlib.Path | None = None, *, name: s
       UsageError: it is not there; or, without `data`, it is not what the runs were adapted to.
     """
     name = name or runs[0].config.target
+    noted_as = adapted_to(runs[0], name)  # another name is a mistake, not a data set that is missing
     manifest = _own(runs[0], name) if data is None else manifests.find(pathlib.Path(data), name)
     now = datasets.checksum(manifest)
-    other = [run for run in runs if run.dataset(adapted_to(runs[0], name))["dataset.json"] != now]
+    other = [run for run in runs if run.dataset(noted_as)["dataset.json"] != now]
     if other and data is None:
         raise UsageError(
             f"{manifest.directory} is not the data set that {other[0].directory} was adapted to: its {FILE_NAME} is "
@@ -82,14 +92,11 @@ def adapted_to(run: Run, name: str) -> str:
 
 def _own(run: Run, name: str) -> Manifest:
     """The data set where the run had it; if it is not there, where that path leads to from here."""
-    given = pathlib.Path(run.config.data)
-    noted = run.data
-    folders = [given] if noted is None or noted == given.absolute() else [noted, given]
-    for folder in folders:
-        if (folder / name.partition(":")[0] / FILE_NAME).is_file():
-            return manifests.find(folder, name)
-    if len(folders) == 1:
-        return manifests.find(given, name)
+    folders = datasets.folders(run.config.data, run.data)
+    found = datasets.holding(name, folders)
+    if found is not None or len(folders) == 1:
+        return manifests.find(found or folders[0], name)
+    noted, given = folders
     raise UsageError(
         f"data set {name!r} of {run.directory} is neither in {noted}, where it was, nor in {given} under this folder: "
         "name the folder that holds it with --data"
