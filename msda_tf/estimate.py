@@ -72,7 +72,6 @@ def needed(
     """
     found = [runs.read(directory) for directory in directories]
     for name in found[0].config.targets if target is None else (target,):
-        target_module.adapted_to(found[0], name)  # another name is a mistake, not a data set that is missing
         manifest = target_module.find(found, data, name=name).manifest
         if split is None and manifest.evaluation_split is not None:
             return False
@@ -131,10 +130,10 @@ def estimate(
         )
     data_set = target_module.find(networks.runs, data, name=name)
     manifest = data_set.manifest
-    split = _check(manifest, split, networks)
+    data_set.check_classes(networks.classes)
+    split = _known(manifest, split)
     count = manifest.splits[split].examples if limit is None else min(limit, manifest.splits[split].examples)
-    panels = min(panels, count)
-    draw = _Panels(run.paths.pictures, networks, {index * count // panels for index in range(panels)})
+    drawn = pictures.Panels(run.paths.pictures, number=panels, images=count)
     rules = {MAX_MERGE: (inference.rule, inference.merge_at)}
     corrupt = CorruptRecords(limit=0)
     found = Unlabelled(inference, rules).estimate(
@@ -142,11 +141,11 @@ def estimate(
         calibrations=inference.calibrations,
         cells=networks.cells,
         corrupt=corrupt,
-        on_image=draw,
+        on_image=lambda name, image, maps: drawn.see(name, lambda: _panel(image, maps, networks)),
         on_progress=lambda done: on_progress(done, count),
     )
     notes = (NOTE, *_bases(networks), *networks.notes(), *data_set.notes())
-    result = Estimation(found, networks, name, split, count, tuple(draw.written), notes)
+    result = Estimation(found, networks, name, split, count, tuple(drawn.written), notes)
     files.write_json(written, to_json(result, networks.made_from(data_set.described()).to_json()))
     return result
 
@@ -185,12 +184,8 @@ def _bases(networks: Trained) -> list[str]:
     return [f"{', '.join(seen)}: no source is unseen, and on seen ones branches do better: expect less than estimated"]
 
 
-def _check(manifest: Manifest, split: str | None, networks: Trained) -> str:
-    if manifest.classes.names != networks.classes.names:
-        raise UsageError(
-            f"data set {manifest.name!r} has {len(manifest.classes)} classes and the run {len(networks.classes)}, or "
-            "they are named differently: take the data that the run was trained for (--data)"
-        )
+def _known(manifest: Manifest, split: str | None) -> str:
+    """The split to look at, which need not have labels."""
     split = split or manifest.evaluation_split or manifest.training_split
     if split not in manifest.splits:
         known = ", ".join(manifest.splits)
@@ -198,24 +193,10 @@ def _check(manifest: Manifest, split: str | None, networks: Trained) -> str:
     return split
 
 
-class _Panels:
-    """Writes the panels of some images."""
-
-    def __init__(self, directory: pathlib.Path, networks: Trained, chosen: set[int]):
-        self.written: list[pathlib.Path] = []
-        self._directory, self._networks, self._chosen, self._number = directory, networks, chosen, 0
-        if chosen:
-            directory.mkdir(exist_ok=True)
-
-    def __call__(self, name: str, image: np.ndarray, maps: dict[str, np.ndarray]) -> None:
-        number, self._number = self._number, self._number + 1
-        if number not in self._chosen:
-            return
-        merged = self._networks.inference.merged
-        disagreement = {}
-        if len(merged) > 1:
-            shown = pictures.disagreement(image, [maps[branch] for branch in merged])
-            disagreement = {"Disagreement": shown}
-        path = self._directory / f"{number:05d}-{pathlib.PurePosixPath(name).stem}.png"
-        pictures.write_png(path, pictures.panel(image, maps, self._networks.classes, photos=disagreement))
-        self.written.append(path)
+def _panel(image: np.ndarray, maps: dict[str, np.ndarray], networks: Trained) -> np.ndarray:
+    """An image, its label maps and, with several branches, where these disagree."""
+    merged = networks.inference.merged
+    photos = {}
+    if len(merged) > 1:
+        photos = {"Disagreement": pictures.disagreement(image, [maps[branch] for branch in merged])}
+    return pictures.panel(image, maps, networks.classes, photos=photos)

@@ -13,7 +13,6 @@ from msda_tf.config.branches import MAX_MERGE
 from msda_tf.config.deviations import described
 from msda_tf.data import pipeline
 from msda_tf.data.corrupt import CorruptRecords
-from msda_tf.data.manifest import Manifest
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.evaluation import metrics, pictures, protocol, tables
 from msda_tf.evaluation.metrics import Metrics
@@ -23,6 +22,7 @@ from msda_tf.inference.merge import RULES
 from msda_tf.inference.scoring import Scored
 from msda_tf.runs import target as target_module
 from msda_tf.runs import trained
+from msda_tf.runs.target import Target
 from msda_tf.runs.trained import Trained
 
 OnImage = Callable[[str, np.ndarray, np.ndarray, dict[str, np.ndarray]], None]
@@ -132,7 +132,7 @@ def evaluate(
     unlabelled = [name for name, data_set in found.items() if split is None and not data_set.manifest.evaluation_split]
     if len(unlabelled) < len(found):
         found = {name: data_set for name, data_set in found.items() if name not in unlabelled}
-    splits = {name: _check(data_set.manifest, split, networks) for name, data_set in found.items()}
+    splits = {name: _check(data_set, split, networks) for name, data_set in found.items()}
     counts = {name: data_set.manifest.splits[splits[name]].examples for name, data_set in found.items()}
     if limit is not None:
         counts = {name: min(limit, count) for name, count in counts.items()}
@@ -141,22 +141,21 @@ def evaluate(
     with lock.hold(run.paths.pictures, "msda-tf evaluate") if panels else contextlib.nullcontext():
         for name, data_set in found.items():
             folder = run.paths.pictures if len(found) == 1 else run.paths.pictures / name.replace(":", "-")
-            shown = min(panels, counts[name])
-            draw = _Panels(folder, networks, {index * counts[name] // shown for index in range(shown)})
+            drawn = pictures.Panels(folder, number=panels, images=counts[name])
             matrices = _score(
-                networks.centred_on(means_of[name]).inference,
+                networks.centred_on(means_of[name]),
                 data_set.manifest,
                 splits[name],
                 limit=limit,
                 rules=rules,
-                draw=draw,
+                drawn=drawn,
                 on_image=on_image,
                 prefix="" if len(found) == 1 else f"{name}/",
                 on_progress=lambda images, before=done: on_progress(before + images, sum(counts.values())),
             )
             made_from = networks.made_from(data_set.described()).to_json()
             scored.append(Metrics(name, splits[name], counts[name], networks.classes.names, matrices, made_from))
-            written += draw.written
+            written += drawn.written
             done += counts[name]
     metrics.write_all(scored, place)
     merges = {name: rule for name, rule in rules.items() if name in scored[0].matrices}
@@ -175,8 +174,9 @@ def _rules(inference: Inference, *, every: bool) -> dict[str, tuple[str, str]]:
     return rules
 
 
-def _score(inference, manifest, split, *, limit, rules, draw, on_image, prefix, on_progress) -> dict[str, np.ndarray]:
+def _score(networks, manifest, split, *, limit, rules, drawn, on_image, prefix, on_progress) -> dict[str, np.ndarray]:
     """Confusion matrices, int64 `[C, C + 1]`, of every branch and merge on one target."""
+    inference = networks.inference
     label_maps = tf.function(
         lambda images: inference.label_maps(images, rules=rules),
         input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)],
@@ -187,7 +187,7 @@ def _score(inference, manifest, split, *, limit, rules, draw, on_image, prefix, 
     def on_scored(scored: Scored):
         if on_image:
             on_image(f"{prefix}{scored.name}", scored.image, scored.label, scored.maps)
-        draw(scored, shown)
+        drawn.see(scored.name, lambda: _panel(scored, networks, shown))
 
     corrupt = CorruptRecords(limit=0)
     images = pipeline.evaluation_images(manifest, split, limit=limit, corrupt=corrupt)
@@ -282,13 +282,10 @@ def legend(evaluation: Evaluation) -> list[str]:
     return lines
 
 
-def _check(manifest: Manifest, split: str | None, networks: Trained) -> str:
+def _check(data_set: Target, split: str | None, networks: Trained) -> str:
     """The split to score; refuses data that these networks cannot be scored on."""
-    if manifest.classes.names != networks.classes.names:
-        raise UsageError(
-            f"data set {manifest.name!r} has {len(manifest.classes)} classes and the run {len(networks.classes)}, or "
-            "they are named differently: evaluate on the data that the run was trained for (--data)"
-        )
+    manifest = data_set.manifest
+    data_set.check_classes(networks.classes)
     if split is None and manifest.evaluation_split is None:
         raise UsageError(f"data set {manifest.name!r} has no labelled images: there is nothing to score against")
     split = split or manifest.evaluation_split
@@ -301,24 +298,11 @@ def _check(manifest: Manifest, split: str | None, networks: Trained) -> str:
     return split
 
 
-class _Panels:
-    """Writes the panels of some images."""
-
-    def __init__(self, directory: pathlib.Path, networks: Trained, chosen: set[int]):
-        self.written: list[pathlib.Path] = []
-        self._directory, self._networks, self._chosen, self._number = directory, networks, chosen, 0
-        if chosen:
-            directory.mkdir(parents=True, exist_ok=True)
-
-    def __call__(self, scored: Scored, shown: set[str]) -> None:
-        number, self._number = self._number, self._number + 1
-        if number not in self._chosen:
-            return
-        named = {"Ground truth": scored.label}
-        for branch, labels in scored.maps.items():
-            if branch in shown:
-                sources = self._networks.training_sets.get(branch)
-                named[f"{branch}: {sources}" if sources else branch] = labels
-        path = self._directory / f"{number:05d}-{pathlib.PurePosixPath(scored.name).stem}.png"
-        pictures.write_png(path, pictures.panel(scored.image, named, self._networks.classes))
-        self.written.append(path)
+def _panel(scored: Scored, networks: Trained, shown: set[str]) -> np.ndarray:
+    """An image, its ground truth and the label maps that are shown."""
+    named = {"Ground truth": scored.label}
+    for branch, labels in scored.maps.items():
+        if branch in shown:
+            sources = networks.training_sets.get(branch)
+            named[f"{branch}: {sources}" if sources else branch] = labels
+    return pictures.panel(scored.image, named, networks.classes)

@@ -2,8 +2,9 @@
 
 import math
 import os
+import pathlib
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -106,6 +107,32 @@ def panel(
         canvas.paste(Image.fromarray(tile), (left, top + caption_height))
     canvas.paste(legend, (gap, rows * cell_height + gap))
     return np.asarray(canvas)
+
+
+class Panels:
+    """Writes panels of some of the images that it is shown, evenly spread over them.
+
+    Args:
+      directory: of the files, made if there are to be any.
+      number: how many panels, at most one for each image.
+      images: how many images it will be shown.
+    """
+
+    def __init__(self, directory: pathlib.Path, *, number: int, images: int):
+        number = min(number, images)
+        self.written: list[pathlib.Path] = []
+        self._directory, self._seen = directory, 0
+        self._chosen = {index * images // number for index in range(number)}
+        if self._chosen:
+            directory.mkdir(parents=True, exist_ok=True)
+
+    def see(self, name: str, draw: Callable[[], np.ndarray]) -> None:
+        """The next image: its file's name, and what makes its panel if that is wanted."""
+        number, self._seen = self._seen, self._seen + 1
+        if number in self._chosen:
+            path = self._directory / f"{number:05d}-{pathlib.PurePosixPath(name).stem}.png"
+            write_png(path, draw())
+            self.written.append(path)
 
 
 def write_png(path: str | os.PathLike, picture: np.ndarray) -> None:
