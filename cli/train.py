@@ -229,7 +229,9 @@ class TrainingProgress:
         parts = [outcome.headline, f"{outcome.images_per_second:.1f} images/s", f"{outcome.seconds / 60:.1f} minutes"]
         if outcome.best_score is not None:
             of = "best mIoU" if self._targets == 1 else f"best average mIoU of {self._targets} targets"
-            parts.insert(1, f"{of} {100 * outcome.best_score:.2f} % at step {outcome.best_step}")
+            parts.insert(
+                1, f"{of} {100 * outcome.best_score:.2f} % at step {outcome.best_step}, chosen on the target's labels"
+            )
         terminal.line(self._console, f"{network.name}: {'  '.join(parts)}")
 
     def __call__(self, network, step, steps, headline):

@@ -1,5 +1,6 @@
 """What runs are worth on a target without labels, from how their branches did on sources that they had not seen."""
 
+import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Callable, Sequence
@@ -7,13 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from msda_tf import files, runs
+from msda_tf import files, lock, runs
 from msda_tf.config.branches import MAX_MERGE
 from msda_tf.data import pipeline
 from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.data.manifest import Manifest
 from msda_tf.errors import UsageError
 from msda_tf.evaluation import pictures
+from msda_tf.evaluation import resolution as resolutions
+from msda_tf.evaluation.resolution import Resolution
 from msda_tf.evaluation.tables import aligned
 from msda_tf.evaluation.unlabelled import Estimate
 from msda_tf.inference.unlabelled import Unlabelled
@@ -46,6 +49,7 @@ class Estimation:
       data: name of the target.
       split: of it.
       images: number of images looked at.
+      resolution: their sizes.
       pictures: the panels that were written.
       notes: what whoever sees the figures must know, a sentence each.
     """
@@ -55,6 +59,7 @@ class Estimation:
     data: str
     split: str
     images: int
+    resolution: Resolution
     pictures: tuple[pathlib.Path, ...]
     notes: tuple[str, ...]
 
@@ -112,7 +117,7 @@ def estimate(
 
     Raises:
       UsageError: see `trained.load` and `msda_tf.runs.target.find`; or the runs have no held-out images to go by.
-      MsdaError: the data or a checkpoint is damaged, or the results have no place.
+      MsdaError: the data or a checkpoint is damaged, the results have no place, or another process writes panels.
     """
     networks = trained.load(directories, merge=merge, select=select, serve=serve, calibrated=True)
     if target is None and len(networks.targets) > 1:
@@ -133,19 +138,26 @@ def estimate(
     data_set.check_classes(networks.classes)
     split = _known(manifest, split)
     count = manifest.splits[split].examples if limit is None else min(limit, manifest.splits[split].examples)
-    drawn = pictures.Panels(run.paths.pictures, number=panels, images=count)
     rules = {MAX_MERGE: (inference.rule, inference.merge_at)}
     corrupt = CorruptRecords(limit=0)
-    found = Unlabelled(inference, rules).estimate(
-        pipeline.evaluation_images(manifest, split, limit=limit, labelled=False, corrupt=corrupt),
-        calibrations=inference.calibrations,
-        cells=networks.cells,
-        corrupt=corrupt,
-        on_image=lambda name, image, maps: drawn.see(name, lambda: _panel(image, maps, networks)),
-        on_progress=lambda done: on_progress(done, count),
-    )
-    notes = (NOTE, *_bases(networks), *networks.notes(), *data_set.notes())
-    result = Estimation(found, networks, name, split, count, tuple(drawn.written), notes)
+    sizes = resolutions.Counter(manifest.scale)
+
+    def on_image(name: str, image: np.ndarray, maps: dict[str, np.ndarray]) -> None:
+        sizes.see(image)
+        drawn.see(name, lambda: _panel(image, maps, networks))
+
+    with lock.hold(run.paths.pictures, "msda-tf evaluate") if panels else contextlib.nullcontext():
+        drawn = pictures.Panels(run.paths.pictures, number=panels, images=count)
+        found = Unlabelled(inference, rules).estimate(
+            pipeline.evaluation_images(manifest, split, limit=limit, labelled=False, corrupt=corrupt),
+            calibrations=inference.calibrations,
+            cells=networks.cells,
+            corrupt=corrupt,
+            on_image=on_image,
+            on_progress=lambda done: on_progress(done, count),
+        )
+    notes = (NOTE, *_bases(networks), *networks.notes(), *data_set.notes(), *sizes.resolution.notes(name))
+    result = Estimation(found, networks, name, split, count, sizes.resolution, tuple(drawn.written), notes)
     files.write_json(written, to_json(result, networks.made_from(data_set.described()).to_json()))
     return result
 
@@ -157,6 +169,7 @@ def to_json(found: Estimation, made_from: dict) -> dict:
         "target": found.data,
         "split": found.split,
         "images": found.images,
+        "resolution": found.resolution.to_json(),
         "labels_read": False,
         "made_from": made_from,
         "estimates": estimates,
@@ -166,7 +179,7 @@ def to_json(found: Estimation, made_from: dict) -> dict:
 
 def table(found: Estimation) -> str:
     """Plain text: a column for each branch and merge."""
-    title = f"Estimated without labels on {found.data}, {found.split}, {found.images} images"
+    title = f"Estimated without labels on {found.data}, {found.split}, {found.resolution.of(found.images)}"
     lines = [["", *found.estimates]]
     lines += [[name, *(cell(each) for each in found.estimates.values())] for name, cell in _ROWS.items()]
     return aligned(title, lines, found.notes, left=1)

@@ -15,6 +15,7 @@ from msda_tf.data import pipeline
 from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.evaluation import metrics, pictures, protocol, tables
+from msda_tf.evaluation import resolution as resolutions
 from msda_tf.evaluation.metrics import Metrics
 from msda_tf.inference import scoring
 from msda_tf.inference.members import Inference
@@ -142,6 +143,7 @@ def evaluate(
         for name, data_set in found.items():
             folder = run.paths.pictures if len(found) == 1 else run.paths.pictures / name.replace(":", "-")
             drawn = pictures.Panels(folder, number=panels, images=counts[name])
+            sizes = resolutions.Counter(data_set.manifest.scale)
             matrices = _score(
                 networks.centred_on(means_of[name]),
                 data_set.manifest,
@@ -149,17 +151,21 @@ def evaluate(
                 limit=limit,
                 rules=rules,
                 drawn=drawn,
+                sizes=sizes,
                 on_image=on_image,
                 prefix="" if len(found) == 1 else f"{name}/",
                 on_progress=lambda images, before=done: on_progress(before + images, sum(counts.values())),
             )
             made_from = networks.made_from(data_set.described()).to_json()
-            scored.append(Metrics(name, splits[name], counts[name], networks.classes.names, matrices, made_from))
+            scored.append(
+                Metrics(name, splits[name], counts[name], networks.classes.names, matrices, made_from, sizes.resolution)
+            )
             written += drawn.written
             done += counts[name]
     metrics.write_all(scored, place)
     merges = {name: rule for name, rule in rules.items() if name in scored[0].matrices}
     notes = [*networks.notes(), *(note for data_set in found.values() for note in data_set.notes())]
+    notes += [note for each in scored for note in each.resolution.notes(each.target)]
     notes += [f"{name} has no labelled images and was not scored" for name in unlabelled if name not in found]
     return Evaluation(tuple(scored), networks, merges, tuple(written), tuple(notes))
 
@@ -174,7 +180,9 @@ def _rules(inference: Inference, *, every: bool) -> dict[str, tuple[str, str]]:
     return rules
 
 
-def _score(networks, manifest, split, *, limit, rules, drawn, on_image, prefix, on_progress) -> dict[str, np.ndarray]:
+def _score(
+    networks, manifest, split, *, limit, rules, drawn, sizes, on_image, prefix, on_progress
+) -> dict[str, np.ndarray]:
     """Confusion matrices, int64 `[C, C + 1]`, of every branch and merge on one target."""
     inference = networks.inference
     label_maps = tf.function(
@@ -185,6 +193,7 @@ def _score(networks, manifest, split, *, limit, rules, drawn, on_image, prefix, 
     shown = {MAX_MERGE, *inference.branch_names}
 
     def on_scored(scored: Scored):
+        sizes.see(scored.label)
         if on_image:
             on_image(f"{prefix}{scored.name}", scored.image, scored.label, scored.maps)
         drawn.see(scored.name, lambda: _panel(scored, networks, shown))
@@ -230,7 +239,7 @@ def grids(
 def _grids(found: Metrics, evaluation: Evaluation, names, rule, notes) -> list[tables.Grid]:
     """The tables of one target."""
     classes = evaluation.trained.classes
-    where = f"{found.target}, {found.split}, {found.images} images"
+    where = f"{found.target}, {found.split}, {found.resolution.of(found.images)}"
     columns = {name: found.matrices[name] for name in evaluation.columns}
     means = tables.mean_iou_table(columns, classes, title=f"Mean IoU on {where}", names=names, rule=rule)
     result = [

@@ -5,6 +5,7 @@ import numpy as np
 from msda_tf.config.branches import plan
 from msda_tf.evaluation import metrics
 from msda_tf.evaluation.metrics import Metrics
+from msda_tf.evaluation.resolution import Resolution
 from msda_tf.labels import CITYSCAPES_CLASSES
 
 PIXELS = 1000
@@ -49,5 +50,6 @@ def score(
     if data:
         made_from["data"] = {"name": job.target, "directory": "/x", "dataset_sha256": data, "as_trained": True}
     matrices = {name: matrix(value) for name, value in branches.items()}
-    found = Metrics(job.target, "test", images, CITYSCAPES_CLASSES.names, matrices, made_from)
+    size = Resolution({"129x65": images}, 0.5)
+    found = Metrics(job.target, "test", images, CITYSCAPES_CLASSES.names, matrices, made_from, size)
     metrics.write(found, job.metrics_path)

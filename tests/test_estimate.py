@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from msda_tf import config as configuration
-from msda_tf import estimate, files, train
+from msda_tf import estimate, files, lock, train
 from msda_tf.data import manifest as manifests
 from msda_tf.data import records, tfrecord
 from msda_tf.runs import trained
@@ -63,7 +63,7 @@ def test_evaluate_prints_an_estimate_and_draws(run, capsys):
     code, printed, _ = command.run(capsys, "evaluate", "--run", run.directory, "--pictures", 1, "--limit", 2)
     assert code == 0
     for line in (
-        "Estimated without labels on dashcam, train, 2 images",
+        "Estimated without labels on dashcam, train, 2 images of 129x65",
         "no label of the target was read",
         "S2",
         "ATC",
@@ -71,9 +71,13 @@ def test_evaluate_prints_an_estimate_and_draws(run, capsys):
         assert line in printed
     written = json.loads(run.paths.estimate.read_text())
     assert list(written["estimates"]) == BRANCHES and written["labels_read"] is False and written["images"] == 2
+    assert written["resolution"]["sizes"] == {"129x65": 2}
     found = written["estimates"]["S1"]
     assert f"{100 * found['miou']:.1f} ± {100 * found['error']:.1f}" in printed
     (picture,) = run.paths.pictures.iterdir()
+    with lock.hold(run.paths.pictures, "msda-tf evaluate"):
+        code, _, error = command.run(capsys, "evaluate", "--run", run.directory, "--pictures", 1, "--limit", 1)
+    assert code == 1 and f"{run.paths.pictures} is being written by msda-tf evaluate" in error
     assert np.asarray(Image.open(picture)).ndim == 3
     code, _, error = command.run(capsys, "evaluate", "--run", run.directory, "--merge", "all")
     assert code == 2 and "compares rules by labels" in error

@@ -48,6 +48,10 @@ class Keys:
         """A whole number of `low` to `high`."""
         return whole(self.get(name), self.at(name), low, high)
 
+    def number(self, name: str, high: float) -> float:
+        """A finite number of 0 to `high`."""
+        return _number(self.get(name), self.at(name), high)
+
     def flag(self, name: str) -> bool:
         """True or false."""
         found = self.get(name)

@@ -95,6 +95,11 @@ class Manifest:
     directory: pathlib.Path | None = None
 
     @property
+    def scale(self) -> float | None:
+        """Part of their own width and height that the images were resized to, 0-1; None if that is not known."""
+        return self.options.get("scale")
+
+    @property
     def max_pixels(self) -> int:
         """How many pixels decoders are to take: those of its largest image, if that is beyond the usual limit."""
         sizes = (size.split("x") for size in self.options.get("sizes", {}))
@@ -239,6 +244,8 @@ def _options(keys: Keys) -> dict:
                 raise Damaged(f"{key}: expected the name of an image")
     if "rejected" in options:
         options.whole("rejected")
+    if "scale" in options:
+        options.number("scale", 1e6)
     return keys.get("options")
 
 

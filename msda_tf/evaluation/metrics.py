@@ -1,13 +1,14 @@
 """`metrics.json`: what `evaluate` leaves in a run directory.
 
     {"target": "cityscapes", "split": "val", "images": 500,
+     "resolution": {"sizes": {"2048x1024": 500}, "prepared_at": 1.0},
      "branches": {"S1": {"miou_19": 0.41, "miou_present": 0.43,
                          "iou": {"road": 0.87, ..., "train": null},
                          "confusion": [[...], ...]},
                   ..., "Max Merge": {...}}}
 
 Beside them, `made_from` says which weights were scored on which data, and how they were merged (see
-`msda_tf.runs.made_from`).
+`msda_tf.runs.made_from`), and `resolution` at what size (see `msda_tf.evaluation.resolution`).
 
 Of a run with several targets, each has such an object under `targets`, by its name, and `average` holds the mean of
 their scores, every target counting alike; their matrices are never added up:
@@ -31,7 +32,9 @@ import numpy as np
 
 from msda_tf import files, state_file
 from msda_tf.errors import MsdaError
+from msda_tf.evaluation import resolution
 from msda_tf.evaluation.protocol import Scores, score
+from msda_tf.evaluation.resolution import Resolution
 from msda_tf.labels import ClassList
 from msda_tf.state_file import Damaged
 
@@ -47,6 +50,7 @@ class Metrics:
       class_names: in trainId order.
       matrices: branch name -> int64 `[C, C + 1]`, in the order of the columns of the tables.
       made_from: which weights were scored on which data, and how they were merged (JSON-ready).
+      resolution: at what size.
     """
 
     target: str
@@ -55,6 +59,7 @@ class Metrics:
     class_names: tuple[str, ...]
     matrices: dict[str, np.ndarray]
     made_from: dict = field(default_factory=dict)
+    resolution: Resolution = Resolution()
 
     def scores(self, branch: str) -> Scores:
         """A branch's scores over all classes."""
@@ -76,10 +81,12 @@ def to_json(metrics: Metrics) -> dict:
         if matrix[:, -1].any():
             branches[branch]["no_class"] = matrix[:, -1].tolist()
     made_from = {"made_from": metrics.made_from} if metrics.made_from else {}
+    size = {"resolution": metrics.resolution.to_json()} if metrics.resolution.sizes else {}
     return {
         "target": metrics.target,
         "split": metrics.split,
         "images": metrics.images,
+        **size,
         **made_from,
         "branches": branches,
     }
@@ -180,6 +187,7 @@ def _from_json(value: dict) -> Metrics:
         class_names=next(iter(classes.values()), ()),
         matrices={branch: _matrix(entry, len(classes[branch])) for branch, entry in entries.items()},
         made_from=state_file.mapping(value, "made_from") if "made_from" in value else {},
+        resolution=resolution.from_json(value),
     )
 
 

@@ -9,8 +9,10 @@ from msda_tf.errors import MsdaError
 from msda_tf.evaluation import metrics
 from msda_tf.evaluation.metrics import Metrics
 from msda_tf.evaluation.protocol import Scores
+from msda_tf.evaluation.resolution import Resolution
 from msda_tf.experiment import jobs, paper
 from msda_tf.experiment.jobs import Job
+from msda_tf.runs.made_from import MadeFrom
 
 COLUMNS = (NO_ADAPT, "S1", "S2", S_ALL, MAX_MERGE, "Oracle")
 UNIT_COLUMNS = ("UNIT S1", "UNIT S2", "UNIT S-All", "UNIT S1+S2", "UNIT Max Merge")
@@ -58,6 +60,8 @@ class Row:
       target, scale: of its runs.
       sources: data sets of S1, S2.
       images: number of images scored; 0 if nothing was.
+      resolution: their sizes; empty if nothing was, or only by earlier versions.
+      selected: whether checkpoints were chosen by their scores on the target's labels.
       columns: column -> seed -> scores.
       paper: column -> the paper's figure, a fraction.
       paper_iou: column -> class -> the paper's figure, a fraction.
@@ -67,6 +71,8 @@ class Row:
     scale: float
     sources: tuple[str, ...]
     images: int
+    resolution: Resolution
+    selected: bool
     columns: Mapping[str, Mapping[int, Scores]]
     paper: Mapping[str, float]
     paper_iou: Mapping[str, Mapping[str, float]]
@@ -101,12 +107,14 @@ def gather(found: Sequence[Job]) -> list[Row]:
 
 
 def _row(target: str, scale: float, group: list[Job]) -> Row:
-    columns, images = {}, 0
+    columns, images, resolution, selected = {}, 0, Resolution(), False
     for job in group:
         measured = _measured(job) if jobs.state(job).finished else None
         if measured is None:
             continue
-        images = measured.images
+        images, resolution = measured.images, measured.resolution
+        chosen = MadeFrom.from_json(measured.made_from).networks
+        selected = selected or any(weights.selected_on_target_labels for weights in chosen)
         for branch, column in job.columns.items():
             columns.setdefault(column, {})[job.seed] = measured.scores(branch)
     ordered = {name: columns[name] for name in (*COLUMNS, *UNIT_COLUMNS) if name in columns}
@@ -119,6 +127,8 @@ def _row(target: str, scale: float, group: list[Job]) -> Row:
         scale,
         sources,
         images,
+        resolution,
+        selected,
         ordered,
         paper=_fractions(figures),
         paper_iou={column: _fractions(values) for column, values in classes.items()},
@@ -187,6 +197,8 @@ def _row_json(row: Row) -> dict:
         "scale": row.scale,
         "sources": list(row.sources),
         "images": row.images,
+        "resolution": row.resolution.to_json(),
+        "selected_on_target_labels": row.selected,
         "columns": columns,
         "gains": gains,
     }

@@ -45,7 +45,8 @@ def all_tables(rows: Sequence[Row], *, seeds: int) -> list[TextTable]:
         f"{target}: " + ", ".join(f"S{number} = {name}" for number, name in enumerate(sources, 1))
         for target, sources in {row.target: row.sources for row in rows}.items()
     )
-    notes = [over, branches]
+    scored = _scored(rows)
+    notes = [over, branches, *scored]
     if any(row.paper for row in rows):
         notes.append("paper: its Table 1, S1 and S2 by data set; -: not reported; difference: measured - paper")
     if any(0 < s.count < seeds for row in rows for c in columns if (s := row.spread(c))):
@@ -63,10 +64,23 @@ def all_tables(rows: Sequence[Row], *, seeds: int) -> list[TextTable]:
             (_name(row), "measured", *_marked([row.spread(c, PRESENT_RULE) for c in columns], columns, seeds))
             for row in rows
         ),
-        (over,),
+        (over, *scored),
     )
-    classes = _classes(rows, seeds, over)
-    return [all_, present, _gains(rows, over), *([classes] if classes else [])]
+    classes = _classes(rows, seeds, over, scored)
+    return [all_, present, _gains(rows, over, scored), *([classes] if classes else [])]
+
+
+def _scored(rows: Sequence[Row]) -> list[str]:
+    """Sentences on the size of the images, and on checkpoints that were chosen by what they are scored on."""
+    found = []
+    sizes = {row.target: row.resolution for row in rows if row.resolution.sizes}
+    if sizes:
+        found.append("scored at: " + ", ".join(f"{target} {size}" for target, size in sizes.items()))
+        found += [note for target, size in sizes.items() for note in size.notes(target)]
+    selected = [_name(row) for row in rows if row.selected]
+    if selected:
+        found.append(f"checkpoints selected on the target's labels (select=best): {', '.join(selected)}")
+    return found
 
 
 def _lines(row: Row, columns: Sequence[str], seeds: int) -> list[tuple[str, ...]]:
@@ -81,7 +95,7 @@ def _lines(row: Row, columns: Sequence[str], seeds: int) -> list[tuple[str, ...]
     return lines
 
 
-def _gains(rows: Sequence[Row], over: str) -> TextTable:
+def _gains(rows: Sequence[Row], over: str, scored: Sequence[str]) -> TextTable:
     pairs = [pair for pair in GAINS if "Oracle" not in pair or any("Oracle" in row.columns for row in rows)]
     lines = []
     for row in rows:
@@ -91,10 +105,10 @@ def _gains(rows: Sequence[Row], over: str) -> TextTable:
             lines.append(("", "paper", *(_percent(row.paper_gain(*pair), signed=True) for pair in pairs)))
     note = f"{over}: of the differences within each seed" if "seeds" in over else over
     header = ("target", "", *(f"{high} - {low}" for high, low in pairs))
-    return TextTable("Gains in points of mean IoU (the paper's rule)", header, tuple(lines), (note,))
+    return TextTable("Gains in points of mean IoU (the paper's rule)", header, tuple(lines), (note, *scored))
 
 
-def _classes(rows: Sequence[Row], seeds: int, over: str) -> TextTable | None:
+def _classes(rows: Sequence[Row], seeds: int, over: str, scored: Sequence[str]) -> TextTable | None:
     """Table 2, transposed: one column for each of its rows, so that 19 classes fit a terminal; None without any."""
     pairs = [(row, column) for row in rows for column in row.paper_iou]
     if not pairs:
@@ -106,7 +120,7 @@ def _classes(rows: Sequence[Row], seeds: int, over: str) -> TextTable | None:
         lines.append((name, "measured", *cells))
         lines.append(("", "paper", *(_percent(row.paper_iou[column][name]) for row, column in pairs)))
     header = ("class", "", *(f"{_name(row)}, {column}" for row, column in pairs))
-    notes = (over, "paper: its Table 2, at full resolution; a class that is absent counts 0")
+    notes = (over, "paper: its Table 2, at full resolution; a class that is absent counts 0", *scored)
     return TextTable("IoU of each class in %", header, tuple(lines), notes)
 
 

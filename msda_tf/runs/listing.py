@@ -8,6 +8,7 @@ from msda_tf import runs
 from msda_tf.config.branches import MAX_MERGE, NetworkPlan
 from msda_tf.errors import MsdaError, UsageError, reason
 from msda_tf.evaluation import metrics
+from msda_tf.evaluation.metrics import Metrics
 from msda_tf.runs import Run, beginning
 from msda_tf.runs import directory as directory_module
 from msda_tf.runs.made_from import MadeFrom
@@ -119,9 +120,9 @@ def _evaluated(run: Run) -> tuple[float, str] | None:
         return None
     made_from = MadeFrom.from_json(found.made_from)
     if run.config.targets == (found.target,):
-        notes = [f"{branch}, {found.images} images of {found.split}"]
+        notes = [f"{branch}, {_scored_on(found)}"]
     else:
-        own = [f"{each.target} ({each.images} images of {each.split})" for each in scored]
+        own = [f"{each.target} ({_scored_on(each)})" for each in scored]
         notes = [f"{branch}, {'average of' if len(own) > 1 else 'on'} {' and '.join(own)}"]
     if len({each.run for each in made_from.networks}) > 1:
         notes.append("several runs merged")
@@ -135,6 +136,12 @@ def _evaluated(run: Run) -> tuple[float, str] | None:
     if any(each is not None and not each.as_trained for each in data):
         notes.append("on other data than the run's")
     return metrics.average(scored, branch).miou_all, "; ".join(notes)
+
+
+def _scored_on(found: Metrics) -> str:
+    """As in "500 images of val at 2048x1024"."""
+    size = f" at {found.resolution}" if found.resolution.sizes else ""
+    return f"{found.images} images of {found.split}{size}"
 
 
 def _while_training(run: Run) -> tuple[float, str] | None:

@@ -73,6 +73,7 @@ def test_tables_and_metrics_equal_a_numpy_evaluation(trained_run, no_adapt_run, 
     assert evaluate(*runs, "--merge", "all", "--pictures", 2) == 0
     written = json.loads((trained_run.directory / "metrics.json").read_text())
     assert (written["target"], written["split"], written["images"]) == ("cityscapes", "test", 3)
+    assert written["resolution"] == {"sizes": {"129x65": 3}, "prepared_at": None}
     branches = written["branches"]
     assert list(branches)[:5] == ["No Adapt", "S1", "S2", "S-All", "Max Merge"]
     for name, expected in expected_matrices(trained_run).items():
@@ -94,6 +95,7 @@ def test_tables_and_metrics_equal_a_numpy_evaluation(trained_run, no_adapt_run, 
         (line,) = [line for line in lines if line.startswith(name)]
         return [value.rstrip("*") for value in line.removeprefix(name).split()]
 
+    assert "Mean IoU on cityscapes, test, 3 images of 129x65" in lines
     assert row("mIoU, all 19 classes") == [percent[name] for name in list(branches)[:5]]
     assert row("mean-probability") == [percent["Mean Probability"], percent["Mean Probability at map"]]
     assert "S1: trained on gta5" in lines and "No Adapt: trained on gta5 + synthia" in lines

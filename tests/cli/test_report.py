@@ -19,7 +19,7 @@ def test_a_page_of_one_run_without_merge_or_log_or_images(prepared_data, tmp_pat
     assert report("--run", run.directory, "--output", output, "--limit", 2, "--gallery", 0) == 0
     assert f"Report: {output} (0.1 MB), scores in {tmp_path / 'page.json'}" in capsys.readouterr().out
     text = output.read_text()
-    assert "No Adapt reaches" in text and "Scored on 2 images of split test" in text
+    assert "No Adapt reaches" in text and "Scored on 2 images of 129x65, split test" in text
     assert 'id="gallery"' not in text and 'id="training"' not in text
     assert (run.directory / "metrics.json").read_text() == "{}"
     assert json.loads((tmp_path / "page.json").read_text())["images"] == 2

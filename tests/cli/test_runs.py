@@ -13,6 +13,7 @@ import pytest
 from msda_tf.cli.main import main
 from msda_tf.evaluation import metrics
 from msda_tf.evaluation.metrics import Metrics
+from msda_tf.evaluation.resolution import Resolution
 from msda_tf.labels import CITYSCAPES_CLASSES
 from msda_tf.runs import listing as run_list
 from msda_tf.runs.directory import RunDirectory
@@ -59,7 +60,7 @@ def test_progress_and_the_last_score_of_training(folder):
     assert fresh.miou is None
 
 
-def write_metrics(run, *, best=False, step=10, others=()):
+def write_metrics(run, *, best=False, step=10, others=(), sizes=()):
     """A perfect score on the first class and none on the others: mIoU 1/19."""
     matrix = np.zeros((19, 20), np.int64)
     matrix[0, 0] = 7
@@ -69,7 +70,8 @@ def write_metrics(run, *, best=False, step=10, others=()):
     }
     branches = {"S1": matrix * 0, "Max Merge": matrix}
     metrics.write(
-        Metrics("cityscapes", "val", 500, CITYSCAPES_CLASSES.names, branches, made_from), RunDirectory(run).metrics
+        Metrics("cityscapes", "val", 500, CITYSCAPES_CLASSES.names, branches, made_from, Resolution(dict(sizes))),
+        RunDirectory(run).metrics,
     )
 
 
@@ -78,6 +80,8 @@ def test_an_evaluation_counts_more_than_training_and_says_what_it_is(folder):
     run = by_name(folder)["adapted"]
     assert run.miou == pytest.approx(1 / 19)
     assert run.scored == "Max Merge, 500 images of val"
+    write_metrics(folder / "adapted", sizes={"1024x512": 500})
+    assert by_name(folder)["adapted"].scored == "Max Merge, 500 images of val at 1024x512"
     write_metrics(folder / "adapted", best=True, step=8, others=["other/networks/s-all"])
     assert by_name(folder)["adapted"].scored == (
         "Max Merge, 500 images of val; several runs merged; at step 8; selected on the target's labels"

@@ -1,5 +1,6 @@
 """metrics.json: its form, its numbers, and reading it back."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from msda_tf.errors import MsdaError
 from msda_tf.evaluation import metrics
 from msda_tf.evaluation.confusion import class_iou
+from msda_tf.evaluation.resolution import Counter, Resolution
 
 
 def example(no_class=0):
@@ -57,6 +59,35 @@ def test_reads_back_what_it_wrote(tmp_path, no_class):
     for branch, matrix in before.matrices.items():
         assert after.matrices[branch].dtype == np.int64
         np.testing.assert_array_equal(after.matrices[branch], matrix)
+
+
+def test_the_size_that_was_scored_at_is_kept(tmp_path):
+    sizes = Counter(0.5)
+    for shape in ((64, 128), (65, 129, 3), (65, 129)):
+        sizes.see(np.zeros(shape, np.uint8))
+    metrics.write(dataclasses.replace(example(), resolution=sizes.resolution), tmp_path / "metrics.json")
+    value = json.loads((tmp_path / "metrics.json").read_text())
+    assert value["resolution"] == {"sizes": {"129x65": 2, "128x64": 1}, "prepared_at": 0.5}
+    found = metrics.read(tmp_path / "metrics.json").resolution
+    assert found == sizes.resolution and found.of(3) == "3 images of 129x65 and 128x64"
+    assert "prepared at 0.5 of its own size" in found.notes("town")[0]
+
+
+@pytest.mark.parametrize(("prepared_at", "count"), [(None, 0), (1.0, 0), (0.25, 1)])
+def test_only_another_size_than_the_images_own_has_a_note(prepared_at, count):
+    assert len(Resolution({"8x4": 1}, prepared_at).notes("town")) == count
+    assert Resolution({}, prepared_at).of(1) == "1 image"
+    assert Resolution({"8x4": 1, "9x4": 1, "7x4": 1}).of(3) == "3 images of 8x4 and 2 other sizes"
+
+
+@pytest.mark.parametrize(
+    "found", [1, {}, {"sizes": {"8": 1}}, {"sizes": {"8x4": -1}}, {"sizes": {}, "prepared_at": "a"}]
+)
+def test_a_damaged_size_is_refused(tmp_path, found):
+    value = metrics.to_json(example()) | {"resolution": found}
+    (tmp_path / "metrics.json").write_text(json.dumps(value))
+    with pytest.raises(MsdaError, match="is damaged"):
+        metrics.read(tmp_path / "metrics.json")
 
 
 def test_pixels_of_no_class_are_told_only_where_there_are_any():

@@ -136,6 +136,29 @@ def test_an_oracle_is_never_the_best_and_one_seed_has_no_spread(prepared_data, t
     assert cells(gains)["cityscapes", "measured"]["Oracle - No Adapt"] == f"{expected:+.2f}"
 
 
+def test_tables_and_json_say_at_what_size_and_whether_labels_chose_the_checkpoint(prepared_data, tmp_path):
+    found = plan("paper", prepared_data, tmp_path, seeds=1, settings={"steps": 10, "select": "best"})
+    for job in found:
+        finished_jobs.train(job)
+        finished_jobs.score(job, best=True)
+    rows = results.gather(found)
+    written = results.to_json(rows, found, grid="paper", failures={})["rows"][0]
+    assert written["selected_on_target_labels"] is True
+    assert written["resolution"] == {"sizes": {"129x65": 3}, "prepared_at": 0.5}
+    for table in tables.all_tables(rows, seeds=1):
+        assert "scored at: cityscapes 129x65" in table.notes
+        assert "checkpoints selected on the target's labels (select=best): cityscapes" in table.notes
+        assert any("prepared at 0.5 of its own size" in note for note in table.notes)
+
+    last = plan("paper", prepared_data, tmp_path / "last", seeds=1)
+    for job in last:
+        finished_jobs.train(job)
+        finished_jobs.score(job)
+    rows = results.gather(last)
+    assert results.to_json(rows, last, grid="paper", failures={})["rows"][0]["selected_on_target_labels"] is False
+    assert not any("selected" in note for table in tables.all_tables(rows, seeds=1) for note in table.notes)
+
+
 def test_markdown_and_text_hold_every_cell(prepared_data, tmp_path):
     found = plan("paper", prepared_data, tmp_path)
     fill(found)
