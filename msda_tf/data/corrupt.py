@@ -9,6 +9,8 @@ from absl import logging
 
 from msda_tf.errors import MsdaError
 
+_AGAIN = "copy the shard again or prepare the data set again"
+
 
 class CorruptRecords:
     """The corrupt records that were met so far; safe to share between data sets and threads.
@@ -51,10 +53,19 @@ class CorruptRecords:
                 self._records.add(record)
                 if self.count > self._limit:
                     allowed = f", and {self._limit} others are corrupt, which is all that is allowed"
-                    again = "copy the shard again or prepare the data set again"
-                    self._failure = self._failure or f"{record} {reason}{allowed * (self._limit > 0)}: {again}"
+                    self._failure = self._failure or f"{record} {reason}{allowed * (self._limit > 0)}: {_AGAIN}"
                 else:
                     logging.warning("%s %s: skipped (%d of at most %d)", record, reason, self.count, self._limit)
+        self.check()
+
+    def nothing_left(self, record: str) -> None:
+        """Notes that neither a record nor any other of its split can be used.
+
+        Raises:
+          MsdaError: always.
+        """
+        with self._lock:
+            self._failure = self._failure or f"{record} is corrupt, and so is every other record of its split: {_AGAIN}"
         self.check()
 
     def check(self) -> None:

@@ -65,9 +65,9 @@ class RecordSource:
                 except MsdaError as error:
                     name = self._index.name(record)
                     self._corrupt.add(name, str(error).removeprefix(f"{name} "))
+            self._corrupt.nothing_left(self._index.name(first))
         except MsdaError as error:
             return b"", str(error)
-        return b"", f"{self._index.name(first)} is corrupt, and so is every other record of its split"
 
     def _checked(self, record: int) -> bytes:
         """The serialized example of a record; MsdaError with the reason if it is corrupt."""

@@ -344,8 +344,9 @@ def test_more_corrupt_records_than_allowed_fail(tmp_path):
 
 def test_a_split_of_corrupt_records_only_fails(tmp_path):
     manifest = write_manifest(tmp_path, write_shards(tmp_path, "train", [replaced(0, image=b"")]))
-    with pytest.raises(tf.errors.OpError, match="so is every other record"):
-        batches(manifest, 1, corrupt=CorruptRecords(limit=5))
+    corrupt = CorruptRecords(limit=5)
+    with pytest.raises(MsdaError, match="record 0 is corrupt, and so is every other .*: copy"), corrupt.raising():
+        batches(manifest, 1, corrupt=corrupt)
 
 
 def test_other_tensorflow_errors_pass_through():
