@@ -15,27 +15,20 @@ from msda_tf.experiment import results, tables
 from . import options, quiet, terminal
 from .progress import counting, duration
 from .terminal import command_line, say
-from .train import TrainingProgress, given_settings
-
-
-class Row(click.Choice):
-    """A target of the tables."""
-
-    def convert(self, value, param, ctx):
-        if "," in value:
-            self.fail(f"{value}: each row has one target; give --target once for each of them", param, ctx)
-        return super().convert(value, param, ctx)
+from .train import TrainingProgress, default_preset, given_settings
 
 
 @click.command(context_settings={"max_content_width": 110})
-@click.option("--grid", type=click.Choice(list(planning.GRIDS)), required=True, help="Which table.")
-@click.option("--target", "targets", multiple=True, type=Row(planning.TARGETS), help="Rows.  [default: all]")
+@click.option("--grid", type=click.Choice(list(planning.GRIDS)), help="Which of the known tables.")
+@click.option("--target", "targets", multiple=True, help="Rows.  [default: all of the grid]")
+@click.option("--sources", type=options.Names(), help="A table of your own: labelled data sets, separated by commas.")
+@click.option("--preset", help="Of your own table: as in train.  [default: paper; tiny for miniature data]")
 @click.option(
     "--scale",
     "scales",
     multiple=True,
     type=options.Number(0.01),
-    help="Rows: 1.0 (original size), 0.5 (reduced).  [default: both; 1.0 for miniature]",
+    help="Rows: 1.0 (original size), 0.5 (reduced).  [default: both; 1.0 for miniature; the preset's for your own]",
 )
 @click.option(
     "--seeds", type=click.IntRange(1, 1000), default=1, show_default=True, help="Repetitions, with seeds 0, 1, ..."
@@ -48,12 +41,15 @@ class Row(click.Choice):
 @click.option(
     "--output",
     type=options.Path(file_okay=False),
-    help="Folder of all runs and results.  [default: experiments/GRID]",
+    help="Folder of all runs and results.  [default: experiments/GRID, experiments/SOURCE+SOURCE]",
 )
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting of all runs, as in train.")
 @click.option("--dry-run", is_flag=True, help="List the runs and how far each is, and stop.")
-def command(grid, targets, scales, seeds, data, output, settings, dry_run):
-    """Train and score all runs of a table, and print it beside the paper's figures.
+def command(grid, targets, sources, preset, scales, seeds, data, output, settings, dry_run):
+    """Train and score all runs of a table: the paper's, beside its figures, or one of your own data sets.
+
+    A table of your own has No Adapt, a column for every source, all sources together, their merges and, where the
+    target has labelled training images, an oracle. A target that nobody labelled gets estimates instead of scores.
 
     Run the same command again to go on after an interruption; what is finished is not done again.
 
@@ -62,23 +58,32 @@ def command(grid, targets, scales, seeds, data, output, settings, dry_run):
       msda-tf experiment --grid miniature --seeds 3
       msda-tf experiment --grid paper --dry-run
       msda-tf experiment --grid paper --target cityscapes --scale 0.5 --set precision=mixed_bfloat16
+      msda-tf experiment --target mycity --sources gta5,idd_lite --preset small --seeds 3
     """
+    if several := [target for target in targets if "," in target]:
+        raise UsageError(f"--target {several[0]}: each row has one target; give --target once for each of them")
     data = data or pathlib.Path("data-miniature" if grid == "miniature" else "data")
-    output = output or pathlib.Path("experiments") / grid
-    jobs = planning.plan(
-        grid,
-        output=output,
-        data=data,
-        targets=dict.fromkeys(targets) or planning.TARGETS,
-        scales=tuple(dict.fromkeys(scales)),
-        seeds=seeds,
-        settings=given_settings(settings, {}),
-    )
+    targets, scales = tuple(dict.fromkeys(targets)), tuple(dict.fromkeys(scales))
+    shared = {"data": data, "scales": scales, "seeds": seeds, "settings": given_settings(settings, {})}
+    if sources:
+        if grid or not targets:
+            raise UsageError("--sources is for a table of your own: with --target, and without --grid")
+        output = output or pathlib.Path("experiments") / "+".join(sources)
+        preset = preset or default_preset(None, (), {"target": targets[0], "sources": sources, "data": data})
+        jobs = planning.plan_own(sources, output=output, targets=targets, preset=preset, **shared)
+    else:
+        if not grid:
+            raise UsageError("a table of --grid paper or miniature, or of your own --sources a,b --target t?")
+        if preset:
+            raise UsageError(f"--preset is for a table of your own: the runs of --grid {grid} have theirs")
+        output = output or pathlib.Path("experiments") / grid
+        jobs = planning.plan(grid, output=output, targets=targets or planning.TARGETS, **shared)
     planning.check(jobs)
     if dry_run:
         _list(jobs)
         return
-    _check_data(grid, data)
+    if grid:
+        _check_data(grid, data)
     quiet.load_tensorflow()
     from msda_tf.experiment import running
 
@@ -161,13 +166,13 @@ class _Shown:
 
 
 def _report(jobs, console, output, *, grid, seeds, failures) -> None:
-    rows = results.gather(jobs)
+    rows = results.gather(jobs, grid)
     shown = tables.all_tables(rows, seeds=seeds)
     files.write_json(output / "results.json", results.to_json(rows, jobs, grid=grid, failures=failures))
     with files.replacing(output / "results.md") as temporary:
         temporary.write_text("\n".join(map(tables.to_markdown, shown)), encoding="utf-8")
     console.print()
-    for table in shown if any(row.columns for row in rows) else ():
+    for table in shown if any(row.columns or row.estimates for row in rows) else ():
         tables.show(table, console)
         console.print()
     say(f"Results: {output / 'results.json'} and {output / 'results.md'}")

@@ -1,7 +1,6 @@
 """What runs are worth on a target without labels, from how their branches did on sources that they had not seen."""
 
 import contextlib
-import dataclasses
 import pathlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from msda_tf import files, lock, runs
-from msda_tf.config.branches import MAX_MERGE
 from msda_tf.data import pipeline
 from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.data.manifest import Manifest
 from msda_tf.errors import UsageError
-from msda_tf.evaluation import pictures
+from msda_tf.evaluation import estimates, pictures
 from msda_tf.evaluation import resolution as resolutions
+from msda_tf.evaluation.estimates import Estimates
 from msda_tf.evaluation.resolution import Resolution
 from msda_tf.evaluation.tables import aligned
 from msda_tf.evaluation.unlabelled import Estimate
@@ -23,11 +22,6 @@ from msda_tf.inference.unlabelled import Unlabelled
 from msda_tf.runs import target as target_module
 from msda_tf.runs import trained
 from msda_tf.runs.trained import Trained
-
-NOTE = (
-    "an estimate: no label of the target was read; ± is one standard error, over images and as wrong as such estimates "
-    "are on sources that the branches have not seen"
-)
 
 _ROWS = {
     "estimated mIoU": lambda each: f"{100 * each.miou:.1f} ± {100 * each.error:.1f}",
@@ -138,7 +132,6 @@ def estimate(
     data_set.check_classes(networks.classes)
     split = _known(manifest, split)
     count = manifest.splits[split].examples if limit is None else min(limit, manifest.splits[split].examples)
-    rules = {MAX_MERGE: (inference.rule, inference.merge_at)}
     corrupt = CorruptRecords(limit=0)
     sizes = resolutions.Counter(manifest.scale)
 
@@ -148,7 +141,7 @@ def estimate(
 
     with lock.hold(run.paths.pictures, "msda-tf evaluate") if panels else contextlib.nullcontext():
         drawn = pictures.Panels(run.paths.pictures, number=panels, images=count)
-        found = Unlabelled(inference, rules).estimate(
+        found = Unlabelled(inference, inference.merges).estimate(
             pipeline.evaluation_images(manifest, split, limit=limit, labelled=False, corrupt=corrupt),
             calibrations=inference.calibrations,
             cells=networks.cells,
@@ -156,25 +149,11 @@ def estimate(
             on_image=on_image,
             on_progress=lambda done: on_progress(done, count),
         )
-    notes = (NOTE, *_bases(networks), *networks.notes(), *data_set.notes(), *sizes.resolution.notes(name))
+    notes = (estimates.NOTE, *_bases(networks), *networks.notes(), *data_set.notes(), *sizes.resolution.notes(name))
     result = Estimation(found, networks, name, split, count, sizes.resolution, tuple(drawn.written), notes)
-    files.write_json(written, to_json(result, networks.made_from(data_set.described()).to_json()))
+    made_from = networks.made_from(data_set.described()).to_json()
+    estimates.write(Estimates(name, split, count, found, made_from, sizes.resolution, notes), written)
     return result
-
-
-def to_json(found: Estimation, made_from: dict) -> dict:
-    """JSON-ready: all figures are fractions 0-1, or nats."""
-    estimates = {name: dataclasses.asdict(each) for name, each in found.estimates.items()}
-    return {
-        "target": found.data,
-        "split": found.split,
-        "images": found.images,
-        "resolution": found.resolution.to_json(),
-        "labels_read": False,
-        "made_from": made_from,
-        "estimates": estimates,
-        "notes": list(found.notes),
-    }
 
 
 def table(found: Estimation) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from msda_tf import files, lock
-from msda_tf.config.branches import MAX_MERGE
+from msda_tf.config.branches import EQUATION_6, MAX_MERGE
 from msda_tf.config.deviations import described
 from msda_tf.data import pipeline
 from msda_tf.data.corrupt import CorruptRecords
@@ -45,9 +45,6 @@ CALIBRATED_RULES: dict[str, tuple[str, str]] = {
     "Class-Weighted Probability": ("class-weighted-probability", "image"),
 }
 """Those that go by held-out images of the sources."""
-
-EQUATION_6 = "Max Logit"
-"""The name of the paper's merge beside a Max Merge of another rule."""
 
 
 @dataclass(frozen=True)
@@ -174,10 +171,7 @@ def _rules(inference: Inference, *, every: bool) -> dict[str, tuple[str, str]]:
     """Name -> (rule, merge_at) of the merges to score."""
     if every:
         return ALL_RULES | (CALIBRATED_RULES if set(inference.merged) <= set(inference.calibrations) else {})
-    rules = {MAX_MERGE: (inference.rule, inference.merge_at)}
-    if inference.rule != "max-logit":
-        rules[EQUATION_6] = ("max-logit", "image")
-    return rules
+    return inference.merges
 
 
 def _score(

@@ -52,4 +52,4 @@ def score(
     matrices = {name: matrix(value) for name, value in branches.items()}
     size = Resolution({"129x65": images}, 0.5)
     found = Metrics(job.target, "test", images, CITYSCAPES_CLASSES.names, matrices, made_from, size)
-    metrics.write(found, job.metrics_path)
+    metrics.write(found, job.scores_path)

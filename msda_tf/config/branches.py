@@ -14,6 +14,9 @@ NO_ADAPT = "No Adapt"
 MAX_MERGE = "Max Merge"
 """The name of the merged map in every table and file."""
 
+EQUATION_6 = "Max Logit"
+"""The name of the paper's merge beside a Max Merge of another rule."""
+
 
 @dataclass(frozen=True)
 class NetworkPlan:

@@ -10,7 +10,7 @@ import os
 import pathlib
 
 from msda_tf.data import manifest as manifests
-from msda_tf.data.manifest import Manifest, Split
+from msda_tf.data.manifest import Manifest, Shard, Split
 from msda_tf.errors import UsageError
 
 FOLDER = "labelled"
@@ -20,6 +20,11 @@ FOLDER = "labelled"
 def labelled_name(target: str) -> str:
     """Name of the data set that is the target with its labels."""
     return f"{target}_labelled"
+
+
+def possible(found: Manifest) -> bool:
+    """Whether a target has labelled training images besides those that are scored."""
+    return found.splits[found.training_split].labelled and bool(_shards(found))
 
 
 def link(data: pathlib.Path, target: str, output: pathlib.Path) -> Manifest:
@@ -34,12 +39,9 @@ def link(data: pathlib.Path, target: str, output: pathlib.Path) -> Manifest:
       UsageError: the target is not prepared, or has no labelled images besides those that are scored.
     """
     found = manifests.find(data, target)
-    training = found.splits[found.training_split]
-    scored = found.splits[found.evaluation_split] if found.evaluation_split else Split((), False, (), 0)
-    held_out = {shard.file for shard in scored.shards}
-    shards = tuple(shard for shard in training.shards if shard.file not in held_out)
-    if not shards or not training.labelled:
+    if not possible(found):
         raise UsageError(f"{target!r} has no labelled images besides its test images: an oracle cannot be trained")
+    training, scored, shards = found.splits[found.training_split], _scored(found), _shards(found)
     pixels, ignored = training.class_pixels, training.ignored_pixels
     if len(shards) < len(training.shards):
         pixels = tuple(all_ - test for all_, test in zip(pixels, scored.class_pixels, strict=True))
@@ -60,6 +62,16 @@ def link(data: pathlib.Path, target: str, output: pathlib.Path) -> Manifest:
     if not path.is_file() or manifests.to_json(manifests.read(directory)) != manifests.to_json(labelled):
         manifests.write(labelled, directory)
     return manifests.read(directory)
+
+
+def _scored(found: Manifest) -> Split:
+    return found.splits[found.evaluation_split] if found.evaluation_split else Split((), False, (), 0)
+
+
+def _shards(found: Manifest) -> tuple[Shard, ...]:
+    """Of the training images that are not scored."""
+    scored = {shard.file for shard in _scored(found).shards}
+    return tuple(shard for shard in found.splits[found.training_split].shards if shard.file not in scored)
 
 
 def _point(link_path: pathlib.Path, to: pathlib.Path) -> None:

@@ -1,26 +1,26 @@
 """The scores of a table's runs: mean and spread over seeds, beside the paper's figures."""
 
+import dataclasses
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from msda_tf.config.branches import MAX_MERGE, NO_ADAPT, S_ALL
+from msda_tf.config.branches import EQUATION_6, MAX_MERGE, NO_ADAPT, S_ALL
 from msda_tf.errors import MsdaError
-from msda_tf.evaluation import metrics
+from msda_tf.evaluation.estimates import Estimates
 from msda_tf.evaluation.metrics import Metrics
 from msda_tf.evaluation.protocol import Scores
 from msda_tf.evaluation.resolution import Resolution
+from msda_tf.evaluation.unlabelled import Estimate
 from msda_tf.experiment import jobs, paper
 from msda_tf.experiment.jobs import Job
 from msda_tf.runs.made_from import MadeFrom
-
-COLUMNS = (NO_ADAPT, "S1", "S2", S_ALL, MAX_MERGE, "Oracle")
-UNIT_COLUMNS = ("UNIT S1", "UNIT S2", "UNIT S-All", "UNIT S1+S2", "UNIT Max Merge")
 
 GAINS = (
     (MAX_MERGE, NO_ADAPT),
     (S_ALL, NO_ADAPT),
     (MAX_MERGE, S_ALL),
+    (MAX_MERGE, EQUATION_6),
     ("Oracle", NO_ADAPT),
     ("Oracle", MAX_MERGE),
 )
@@ -58,11 +58,14 @@ class Row:
 
     Attributes:
       target, scale: of its runs.
-      sources: data sets of S1, S2.
+      sources: data sets of S1, S2, ...
+      names: of the columns that the row is to have, in the paper's order.
       images: number of images scored; 0 if nothing was.
       resolution: their sizes; empty if nothing was, or only by earlier versions.
       selected: whether checkpoints were chosen by their scores on the target's labels.
       columns: column -> seed -> scores.
+      estimates: the same of a target without labels.
+      estimated: whether it is one.
       paper: column -> the paper's figure, a fraction.
       paper_iou: column -> class -> the paper's figure, a fraction.
     """
@@ -70,10 +73,13 @@ class Row:
     target: str
     scale: float
     sources: tuple[str, ...]
+    names: tuple[str, ...]
     images: int
     resolution: Resolution
     selected: bool
     columns: Mapping[str, Mapping[int, Scores]]
+    estimates: Mapping[str, Mapping[int, Estimate]]
+    estimated: bool
     paper: Mapping[str, float]
     paper_iou: Mapping[str, Mapping[str, float]]
 
@@ -81,6 +87,15 @@ class Row:
         """Of a column, under a rule for absent classes: `PAPER_RULE` or `PRESENT_RULE`."""
         values = [getattr(scores, rule) for scores in self.columns.get(column, {}).values()]
         return spread([value for value in values if value is not None])
+
+    def estimate_spread(self, column: str) -> Spread | None:
+        """Of a column's estimated mean IoU."""
+        return spread([each.miou for each in self.estimates.get(column, {}).values()])
+
+    def estimate_error(self, column: str) -> float | None:
+        """Standard error of one such estimate, mean over seeds: a column's estimates may all be wrong by it."""
+        found = spread([each.error for each in self.estimates.get(column, {}).values()])
+        return found and found.mean
 
     def class_spread(self, column: str, name: str) -> Spread | None:
         """Of the IoU of one class; an absent class counts 0."""
@@ -98,16 +113,16 @@ class Row:
         return None
 
 
-def gather(found: Sequence[Job]) -> list[Row]:
-    """The rows of a table, from the scores of the jobs that are finished."""
+def gather(found: Sequence[Job], grid: str | None = None) -> list[Row]:
+    """The rows of a table, from the scores of the jobs that are finished; the paper's figures for its grid alone."""
     grouped: dict[tuple, list[Job]] = {}
     for job in found:
         grouped.setdefault((job.target, job.scale), []).append(job)
-    return [_row(*key, group) for key, group in grouped.items()]
+    return [_row(*key, group, grid) for key, group in grouped.items()]
 
 
-def _row(target: str, scale: float, group: list[Job]) -> Row:
-    columns, images, resolution, selected = {}, 0, Resolution(), False
+def _row(target: str, scale: float, group: list[Job], grid: str | None) -> Row:
+    columns, estimated, images, resolution, selected = {}, {}, 0, Resolution(), False
     for job in group:
         measured = _measured(job) if jobs.state(job).finished else None
         if measured is None:
@@ -116,20 +131,26 @@ def _row(target: str, scale: float, group: list[Job]) -> Row:
         chosen = MadeFrom.from_json(measured.made_from).networks
         selected = selected or any(weights.selected_on_target_labels for weights in chosen)
         for branch, column in job.columns.items():
-            columns.setdefault(column, {})[job.seed] = measured.scores(branch)
-    ordered = {name: columns[name] for name in (*COLUMNS, *UNIT_COLUMNS) if name in columns}
+            if isinstance(measured, Estimates):
+                estimated.setdefault(column, {})[job.seed] = measured.estimates[branch]
+            else:
+                columns.setdefault(column, {})[job.seed] = measured.scores(branch)
+    planned = dict.fromkeys(column for job in group for column in job.columns.values())
+    names = tuple(sorted(planned, key=lambda name: name != NO_ADAPT))
     sources = next(job.config.sources for job in group if job.kind == "adapted")
-    generated = any(job.kind == "oracle" for job in group)
-    figures = {} if generated else paper.figures(target, scale, sources)
-    classes = {} if generated else paper.class_figures(target, scale)
+    figures = paper.figures(target, scale, sources) if grid == "paper" else {}
+    classes = paper.class_figures(target, scale) if grid == "paper" else {}
     return Row(
         target,
         scale,
         sources,
+        names,
         images,
         resolution,
         selected,
-        ordered,
+        {name: columns[name] for name in names if name in columns},
+        {name: estimated[name] for name in names if name in estimated},
+        any(job.estimated for job in group),
         paper=_fractions(figures),
         paper_iou={column: _fractions(values) for column, values in classes.items()},
     )
@@ -139,7 +160,7 @@ def _fractions(percent: Mapping[str, float]) -> dict[str, float]:
     return {name: value / 100 for name, value in percent.items()}
 
 
-def to_json(rows: Sequence[Row], found: Sequence[Job], *, grid: str, failures: Mapping[str, str]) -> dict:
+def to_json(rows: Sequence[Row], found: Sequence[Job], *, grid: str | None, failures: Mapping[str, str]) -> dict:
     """JSON-ready; all scores are fractions 0-1, differences too. `std` is null for a single seed."""
     return {
         "grid": grid,
@@ -165,9 +186,9 @@ def _run_json(job: Job, failure: str | None) -> dict:
     return value
 
 
-def _measured(job: Job) -> Metrics | None:
+def _measured(job: Job) -> Metrics | Estimates | None:
     try:
-        return metrics.read(job.metrics_path)
+        return job.scores()
     except MsdaError:  # removed this moment
         return None
 
@@ -201,6 +222,18 @@ def _row_json(row: Row) -> dict:
         "selected_on_target_labels": row.selected,
         "columns": columns,
         "gains": gains,
+        **({"estimates": _estimates_json(row)} if row.estimated else {}),
+    }
+
+
+def _estimates_json(row: Row) -> dict:
+    return {
+        name: {
+            "miou_19": _spread_json(row.estimate_spread(name)),
+            "error": row.estimate_error(name),
+            "seeds": {str(seed): dataclasses.asdict(each) for seed, each in sorted(seeds.items())},
+        }
+        for name, seeds in row.estimates.items()
     }
 
 

@@ -96,16 +96,17 @@ def run(
 def _run(job: Job, train_arguments: dict, evaluate_arguments: dict) -> None:
     import keras
 
-    from msda_tf import evaluate, train
+    from msda_tf import estimate, evaluate, train
 
     try:
         train.train(job.config, job.directory, **train_arguments)
-        evaluate.evaluate(
+        score = estimate.estimate if job.estimated else evaluate.evaluate
+        score(
             [job.directory, *job.scored_with],
             data=job.config.data,
             merge=job.config.merge,
             select=job.config.select,
-            output=job.metrics_path,
+            output=job.scores_path,
             **evaluate_arguments,
         )
     finally:

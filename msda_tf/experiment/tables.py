@@ -7,8 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from msda_tf.config.branches import NO_ADAPT, S_ALL
 from msda_tf.evaluation.tables import aligned, framed, show_fitting
-from msda_tf.experiment.results import COLUMNS, GAINS, PRESENT_RULE, UNIT_COLUMNS, Row, Spread
+from msda_tf.experiment.results import GAINS, PRESENT_RULE, Row, Spread
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,16 @@ def all_tables(rows: Sequence[Row], *, seeds: int) -> list[TextTable]:
       rows: of `results.gather`.
       seeds: how many each column should have; columns of fewer say so.
     """
-    columns = [c for c in (*COLUMNS, *UNIT_COLUMNS) if c in COLUMNS[:5] or any(c in row.columns for row in rows)]
-    over = f"mean ± sample standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
-    branches = "; ".join(
-        f"{target}: " + ", ".join(f"S{number} = {name}" for number, name in enumerate(sources, 1))
-        for target, sources in {row.target: row.sources for row in rows}.items()
-    )
+    labelled = [row for row in rows if not row.estimated]
+    estimated = [_estimates(row, seeds) for row in rows if row.estimated]
+    return [*(_measured(labelled, seeds) if labelled else ()), *estimated]
+
+
+def _measured(rows: Sequence[Row], seeds: int) -> list[TextTable]:
+    """Of the targets that have labels."""
+    columns = _columns(rows)
+    over = _over(seeds)
+    branches = "; ".join({row.target: _branches(row) for row in rows}.values())
     scored = _scored(rows)
     notes = [over, branches, *scored]
     if any(row.paper for row in rows):
@@ -67,7 +72,40 @@ def all_tables(rows: Sequence[Row], *, seeds: int) -> list[TextTable]:
         (over, *scored),
     )
     classes = _classes(rows, seeds, over, scored)
-    return [all_, present, _gains(rows, over, scored), *([classes] if classes else [])]
+    gains = _gains(rows, over, scored)
+    return [all_, present, *([gains] if gains else []), *([classes] if classes else [])]
+
+
+def _columns(rows: Sequence[Row]) -> list[str]:
+    """Of all rows: those of the row with the most, and what others have besides."""
+    longest = max(rows, key=lambda row: len(row.names)).names
+    return list(dict.fromkeys([*longest, *(name for row in rows for name in row.names)]))
+
+
+def _over(seeds: int) -> str:
+    return f"mean ± sample standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
+
+
+def _branches(row: Row) -> str:
+    return f"{row.target}: " + ", ".join(f"S{number} = {name}" for number, name in enumerate(row.sources, 1))
+
+
+def _estimates(row: Row, seeds: int) -> TextTable:
+    """Of a target without labels: in a table of its own, for an estimate is no score."""
+    values = [row.estimate_spread(column) for column in row.names]
+    cells = [_counted(_spread(value), value, seeds) for value in values]
+    errors = [_percent(row.estimate_error(column)) for column in row.names]
+    notes = [
+        "an estimate from images of the sources; standard error: of one seed's, over images and as wrong as such "
+        "estimates are on sources that the branches have not seen",
+        f"{NO_ADAPT} and {S_ALL} have seen every source: expect less of them than estimated",
+        _over(seeds),
+        _branches(row),
+    ]
+    if str(row.resolution):
+        notes.append(f"looked at {row.resolution.of(row.images)}")
+    lines = ((_name(row), "estimated", *cells), ("", "standard error", *errors))
+    return TextTable("Estimated mean IoU in %: no label was read", ("target", "", *row.names), lines, tuple(notes))
 
 
 def _scored(rows: Sequence[Row]) -> list[str]:
@@ -95,8 +133,8 @@ def _lines(row: Row, columns: Sequence[str], seeds: int) -> list[tuple[str, ...]
     return lines
 
 
-def _gains(rows: Sequence[Row], over: str, scored: Sequence[str]) -> TextTable:
-    pairs = [pair for pair in GAINS if "Oracle" not in pair or any("Oracle" in row.columns for row in rows)]
+def _gains(rows: Sequence[Row], over: str, scored: Sequence[str]) -> TextTable | None:
+    pairs = [pair for pair in GAINS if any(set(pair) <= set(row.names) for row in rows)]
     lines = []
     for row in rows:
         gains = [row.gain(*pair) for pair in pairs]
@@ -116,7 +154,7 @@ def _classes(rows: Sequence[Row], seeds: int, over: str, scored: Sequence[str]) 
     lines = []
     for name in pairs[0][0].paper_iou[pairs[0][1]]:
         measured = [row.class_spread(column, name) for row, column in pairs]
-        cells = [_spread(s) + (f" ({s.count})" if s and s.count < seeds else "") for s in measured]
+        cells = [_counted(_spread(s), s, seeds) for s in measured]
         lines.append((name, "measured", *cells))
         lines.append(("", "paper", *(_percent(row.paper_iou[column][name]) for row, column in pairs)))
     header = ("class", "", *(f"{_name(row)}, {column}" for row, column in pairs))
@@ -134,12 +172,15 @@ def _marked(values: Sequence[Spread | None], columns: Sequence[str], seeds: int)
     best = max(fair) if len(set(fair)) > 1 else None
     cells = []
     for value, column in zip(values, columns, strict=True):
-        text = _spread(value)
-        if value and value.count < seeds:
-            text += f" ({value.count})"
+        text = _counted(_spread(value), value, seeds)
         marked = value and column != "Oracle" and round(value.mean, 4) == best
         cells.append(BEST + text if marked else text)
     return cells
+
+
+def _counted(text: str, value: Spread | None, seeds: int) -> str:
+    """A cell that says of how many seeds it is, if not of all."""
+    return f"{text} ({value.count})" if value and value.count < seeds else text
 
 
 def _spread(value: Spread | None, signed: bool = False) -> str:

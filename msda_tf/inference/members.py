@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from msda_tf.config.branches import MAX_MERGE
+from msda_tf.config.branches import EQUATION_6, MAX_MERGE
 from msda_tf.evaluation.cross_source import Calibration
 from msda_tf.inference import merge
 from msda_tf.models.layers.resize import upsample
@@ -92,6 +92,12 @@ class Inference:
     def branch_names(self) -> list[str]:
         """Shown names of all branches, in order."""
         return [name for member in self.members for name in member.branches]
+
+    @property
+    def merges(self) -> dict[str, tuple[str, str]]:
+        """Name -> (rule, merge_at) of what tables show: Max Merge, and the paper's (eq. 6) where that is another."""
+        merges = {MAX_MERGE: (self.rule, self.merge_at)}
+        return merges if self.rule == "max-logit" else {**merges, EQUATION_6: ("max-logit", "image")}
 
     def segment(self, images: tf.Tensor, size=None) -> tf.Tensor:
         """The merged label map.

@@ -93,6 +93,44 @@ def test_a_failed_run_is_reported_the_others_go_on_and_the_next_call_does_what_i
     assert code == 2 and "steps (was 10, now 20)" in errors[0] and trained[4:] == []
 
 
+def test_a_table_of_ones_own_has_scores_where_labels_are_and_estimates_elsewhere(
+    prepared_data, tmp_path, quick, capsys
+):
+    trained, _ = quick
+    data, output = tmp_path / "data", tmp_path / "out"
+    shutil.copytree(prepared_data, data)
+    prepared.write(data, "dashcam", shift=-30.0, seed=5, labelled=False)
+    arguments = ["--sources", "gta5,synthia", "--target", "cityscapes", "--target", "dashcam", "--data", data]
+    arguments += ["--output", output, "--preset", "tiny"]
+    for setting in ("layout=joint", "merge=mean-probability", "steps=10", "evaluate_every=0", "aspp_rates=[2, 4]"):
+        arguments += ["--set", setting]
+    code, printed, errors = run(capsys, *arguments)
+    assert (code, errors) == (0, []) and trained == ["adapted", "no-adapt", "oracle", "adapted", "no-adapt"]
+
+    measured, estimated = json.loads((output / "results.json").read_text())["rows"]
+    assert list(measured["columns"]) == ["No Adapt", "S1", "S2", "S-All", "Max Merge", "Max Logit", "Oracle"]
+    assert "Max Merge - Max Logit" in measured["gains"] and "estimates" not in measured
+    assert measured["columns"]["S1"]["paper"] is None
+    assert (estimated["columns"], estimated["gains"]) == ({}, {})
+    assert list(estimated["estimates"]) == ["No Adapt", "S1", "S2", "S-All", "Max Merge", "Max Logit"]
+    folder = output / "dashcam-1" / "seed0" / "adapted"
+    written = json.loads((folder / "estimate.json").read_text())["estimates"]["S2"]
+    assert estimated["estimates"]["S2"]["miou_19"]["mean"] == written["miou"]
+    assert estimated["estimates"]["S2"]["error"] == written["error"]
+    assert not (folder / "metrics.json").exists()
+    table = printed[printed.index("Estimated mean IoU in %: no label was read") :]
+    lines = [line.split() for line in table.splitlines()]
+    assert f"{100 * written['miou']:.2f}" in next(line for line in lines if line[:2] == ["dashcam", "estimated"])
+    assert f"{100 * written['error']:.2f}" in next(line for line in lines if line[:2] == ["standard", "error"])
+    assert "dashcam" not in printed[: printed.index("Estimated mean IoU")].split("Gains in points")[1]
+
+    code, printed, _ = run(capsys, *arguments, "--dry-run")
+    assert code == 0 and "5 runs, 5 finished, 0 to do" in printed and len(trained) == 5
+    (folder / "estimate.json").write_text('{"target": "dashcam"}')
+    code, printed, _ = run(capsys, *arguments, "--dry-run")
+    assert code == 0 and "5 runs, 4 finished, 1 to do" in printed
+
+
 def test_an_error_that_nobody_foresaw_leaves_its_traceback(miniature, tmp_path, quick, capsys):
     _, raises = quick
     output = tmp_path / "out"
@@ -152,6 +190,11 @@ def test_misuse_is_one_line(prepared_data, miniature, tmp_path, capsys):
     real, generated = ["--data", prepared_data], ["--data", miniature]
     for arguments, message in (
         ([], "--grid"),
+        (["--grid", "paper", "--sources", "a,b", "--target", "c"], "without --grid"),
+        (["--sources", "a,b"], "--sources is for a table of your own: with --target"),
+        (["--sources", "gta5,synthia", "--target", "mars", *real], "'mars' is not prepared"),
+        (["--sources", "gta5", "--target", "cityscapes,synthia", *real], "--target once for each"),
+        (["--grid", "paper", "--preset", "tiny", *real], "the runs of --grid paper have theirs"),
         (["--grid", "miniature", *real], "no generated miniature data, which --grid miniature is not for"),
         (["--grid", "paper", *generated], "generated miniature data, which --grid paper is not for"),
         (["--grid", "paper", "--data", tmp_path / "none"], "is not prepared in"),

@@ -1,6 +1,7 @@
 """What a grid consists of, and when a run counts as finished."""
 
 import pathlib
+import shutil
 
 import finished_jobs
 import prepared
@@ -81,6 +82,51 @@ def test_restyled_sources_add_the_unit_columns_of_their_target(tmp_path):
 
 
 @pytest.fixture
+def own_data(prepared_data, tmp_path):
+    """The three data sets, and `dashcam`, which nobody labelled."""
+    data = tmp_path / "data"
+    shutil.copytree(prepared_data, data, symlinks=True)
+    prepared.write(data, "dashcam", labelled=False)
+    return data
+
+
+def own(data, sources, **options):
+    return jobs.plan_own(sources, output=HERE[0], data=data, preset="tiny", **options)
+
+
+def test_a_table_of_ones_own_has_a_column_for_every_source(own_data):
+    adapted, no_adapt, oracle = own(own_data, ["gta5", "synthia"], targets=["cityscapes"])
+    assert list(adapted.columns) == ["S1", "S2", "S-All", "Max Merge"]
+    assert [network.name for network in branches.plan(adapted.config)] == ["sources", "s-all"]
+    assert (no_adapt.config.method, oracle.config.sources) == ("supervised", ("cityscapes_labelled",))
+    assert str(adapted.directory) == "out/cityscapes-1/seed0/adapted" and not adapted.estimated
+    # The grids are the paper's, who held nothing out; here the preset's share is.
+    assert adapted.config.held_out > 0
+
+    three = ["gta5", "synthia", "cityscapes"]
+    settings = {"layout": "joint", "merge": "mean-probability"}
+    found = own(own_data, three, targets=["dashcam"], scales=[0.5, 1.0], seeds=2, settings=settings)
+    assert [(job.seed, job.scale, job.kind) for job in found] == [
+        (seed, scale, kind) for seed in range(2) for scale in (0.5, 1.0) for kind in ("adapted", "no-adapt")
+    ]
+    assert all(job.estimated and job.scores_path.name == "estimate.json" for job in found)
+    assert list(found[0].columns) == ["S1", "S2", "S3", "S-All", "Max Merge", "Max Logit"]
+    assert list(own(own_data, ["gta5"], targets=["cityscapes"])[0].columns) == ["S-All"]
+
+
+def test_a_table_of_ones_own_that_would_say_nothing_is_refused(own_data):
+    for options, words in (
+        ({"settings": {"method": "supervised"}}, "No Adapt has a column: --set method=adversarial"),
+        ({"settings": {"held_out": "0"}}, "--set held_out=40"),
+        ({"settings": {"sources": "gta5"}}, "a table decides sources itself"),
+        ({"targets": ["gta5"]}, "also among the sources"),
+        ({"targets": ["mars"]}, "'mars' is not prepared"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            own(own_data, ["gta5", "synthia"], **{"targets": ["dashcam"], **options})
+
+
+@pytest.fixture
 def job(prepared_data, tmp_path):
     options = {"targets": ["cityscapes"], "scales": [1.0], "settings": {"steps": 10}}
     return jobs.plan("paper", output=tmp_path, data=prepared_data, **options)[0]
@@ -113,5 +159,5 @@ def test_scores_of_something_else_do_not_count(job, wrong, words):
     finished_jobs.train(job)
     finished_jobs.score(job, **wrong)
     assert str(jobs.state(job)) == f"trained, to be scored again: its scores are of {words}"
-    job.metrics_path.write_text("{")
+    job.scores_path.write_text("{")
     assert str(jobs.state(job)) == "trained, to be scored"

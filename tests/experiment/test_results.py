@@ -38,7 +38,7 @@ def cells(table):
 def test_mean_spread_difference_and_gain(prepared_data, tmp_path):
     found = plan("paper", prepared_data, tmp_path)
     fill(found)
-    (row,) = results.gather(found)
+    (row,) = results.gather(found, "paper")
     assert list(row.columns) == ["No Adapt", "S1", "S2", "S-All", "Max Merge"]
     merged, s_all, without = (
         np.array([finished_jobs.miou(v) for v in values]) for values in (IOU["Max Merge"], IOU["S-All"], NO_ADAPT)
@@ -62,7 +62,7 @@ def test_mean_spread_difference_and_gain(prepared_data, tmp_path):
     assert gain["std"] == pytest.approx((merged - s_all).std(ddof=1)) and gain["paper"] == pytest.approx(0.0095)
     assert entry["gains"]["Max Merge - No Adapt"]["mean"] == pytest.approx((merged - without).mean())
     assert {run["state"] for run in written["runs"]} == {"finished"}
-    assert [run["made_from"] for run in written["runs"]] == [metrics.read(job.metrics_path).made_from for job in found]
+    assert [run["made_from"] for run in written["runs"]] == [metrics.read(job.scores_path).made_from for job in found]
 
     all_, present, gains, classes = map(cells, tables.all_tables([row], seeds=3))
     percent = f"{100 * merged.mean():.2f} ± {100 * merged.std(ddof=1):.2f}"
@@ -78,7 +78,7 @@ def test_mean_spread_difference_and_gain(prepared_data, tmp_path):
 
 def test_figures_of_s1_and_s2_stand_beside_the_data_set_that_they_belong_to(prepared_data, tmp_path):
     found = plan("paper", prepared_data, tmp_path, targets=["synthia"], seeds=1)
-    (row,) = results.gather(found)
+    (row,) = results.gather(found, "paper")
     # The paper writes Cityscapes, GTA5; runs are trained with S1 = gta5, S2 = cityscapes.
     assert row.sources == ("gta5", "cityscapes")
     assert (row.paper["S1"], row.paper["S2"]) == pytest.approx((0.3407, 0.3525))
@@ -86,7 +86,7 @@ def test_figures_of_s1_and_s2_stand_beside_the_data_set_that_they_belong_to(prep
 
 def test_the_classes_of_table_2_are_shown_for_its_rows_alone(prepared_data, tmp_path):
     found = plan("paper", prepared_data, tmp_path, targets=["cityscapes", "synthia", "gta5"], scales=[], seeds=1)
-    *_, classes = tables.all_tables(results.gather(found), seeds=1)
+    *_, classes = tables.all_tables(results.gather(found, "paper"), seeds=1)
     merges = ("synthia, Max Merge", "gta5, Max Merge")
     assert classes.header == ("class", "", "cityscapes, S-All", "cityscapes, Max Merge", *merges)
     assert [line for line in classes.rows if line[1] == "paper"][13] == (
@@ -99,13 +99,13 @@ def test_the_classes_of_table_2_are_shown_for_its_rows_alone(prepared_data, tmp_
     )
     assert set(cells(classes)["bicycle", "measured"].values()) == {"-"}
     reduced = plan("paper", prepared_data, tmp_path / "reduced", scales=[0.5], seeds=1)
-    assert len(tables.all_tables(results.gather(reduced), seeds=1)) == 3
+    assert len(tables.all_tables(results.gather(reduced, "paper"), seeds=1)) == 3
 
 
 def test_missing_runs_leave_gaps_that_are_named(prepared_data, tmp_path):
     found = plan("paper", prepared_data, tmp_path)
     fill(found, skip=[(1, "adapted"), (0, "no-adapt"), (1, "no-adapt"), (2, "no-adapt")])
-    rows = results.gather(found)
+    rows = results.gather(found, "paper")
     all_, _, gains, _ = tables.all_tables(rows, seeds=3)
     assert cells(all_)["cityscapes", "measured"]["S1"].endswith("(2)")
     assert cells(all_)["cityscapes", "measured"]["No Adapt"] == "-"
@@ -118,7 +118,7 @@ def test_missing_runs_leave_gaps_that_are_named(prepared_data, tmp_path):
 
 def test_nothing_finished_is_a_table_of_gaps(prepared_data, tmp_path):
     found = plan("paper", prepared_data, tmp_path, seeds=1)
-    rows = results.gather(found)
+    rows = results.gather(found, "paper")
     all_, *_ = tables.all_tables(rows, seeds=1)
     assert set(cells(all_)["cityscapes", "measured"].values()) == {"-"}
     json.dumps(results.to_json(rows, found, grid="paper", failures={}), allow_nan=False)
@@ -141,7 +141,7 @@ def test_tables_and_json_say_at_what_size_and_whether_labels_chose_the_checkpoin
     for job in found:
         finished_jobs.train(job)
         finished_jobs.score(job, best=True)
-    rows = results.gather(found)
+    rows = results.gather(found, "paper")
     written = results.to_json(rows, found, grid="paper", failures={})["rows"][0]
     assert written["selected_on_target_labels"] is True
     assert written["resolution"] == {"sizes": {"129x65": 3}, "prepared_at": 0.5}
@@ -154,7 +154,7 @@ def test_tables_and_json_say_at_what_size_and_whether_labels_chose_the_checkpoin
     for job in last:
         finished_jobs.train(job)
         finished_jobs.score(job)
-    rows = results.gather(last)
+    rows = results.gather(last, "paper")
     assert results.to_json(rows, last, grid="paper", failures={})["rows"][0]["selected_on_target_labels"] is False
     assert not any("selected" in note for table in tables.all_tables(rows, seeds=1) for note in table.notes)
 
@@ -162,7 +162,7 @@ def test_tables_and_json_say_at_what_size_and_whether_labels_chose_the_checkpoin
 def test_markdown_and_text_hold_every_cell(prepared_data, tmp_path):
     found = plan("paper", prepared_data, tmp_path)
     fill(found)
-    table = tables.all_tables(results.gather(found), seeds=3)[0]
+    table = tables.all_tables(results.gather(found, "paper"), seeds=3)[0]
     markdown, text = tables.to_markdown(table), tables.to_text(table)
     lines = [line for line in markdown.splitlines() if line.startswith("|")]
     assert len(lines) == 2 + len(table.rows) and {line.count("|") for line in lines} == {len(table.header) + 1}
