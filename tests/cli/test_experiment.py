@@ -151,7 +151,7 @@ def test_restyled_sources_are_scored_as_two_branches_and_as_three(miniature, tmp
     run(capsys, *arguments, "--set", "steps=10", "--set", "aspp_rates=[2]")
     assert trained[3:] == ["unit-sources", "unit-s-all"]
     columns = json.loads((tmp_path / "out" / "results.json").read_text())["rows"][0]["columns"]
-    assert list(columns) == ["UNIT S1", "UNIT S2", "UNIT S-All", "UNIT S1+S2", "UNIT Max Merge"]
+    assert list(columns) == ["UNIT S1", "UNIT S2", "UNIT S1+S2", "UNIT S-All", "UNIT Max Merge"]
     folder = tmp_path / "out" / "cityscapes-1" / "seed0"
     two, three = (json.loads((folder / kind / "metrics.json").read_text()) for kind in ("unit-sources", "unit-s-all"))
     assert two["made_from"]["merged"] == ["S1", "S2"] and sorted(three["made_from"]["merged"]) == ["S-All", "S1", "S2"]
