@@ -1,12 +1,14 @@
-"""Sources of unequal worth on generated scenes: merges, estimates and choices, without and with the target's labels.
+"""Sources of unequal worth: merges, estimates and choices of checkpoints, without and with the target's labels.
 
     python benchmarks/unequal_sources.py --output studies/unequal              # three sizes, targets and seeds
     python benchmarks/unequal_sources.py --output studies/unequal --seeds 1 --steps 500 --ratios 1,100 --targets gta5
+    python benchmarks/unequal_sources.py --output studies/mine --data data --targets mine --sources a,b --preset small
 
 Makes the miniature data sets, cuts the second source of every target down to its share of the first one, and trains a
-run for each size, target and seed, all of whose checkpoints are kept and scored: every branch and merge on the target's
-test images, with its labels and, by what is known without them, as `msda-tf evaluate --unlabelled` does. Interrupted,
-the same command goes on; `--only-tables` makes the tables of what is there. See docs/studies/unequal_sources.md.
+run for each size, target and seed; or, with --data, for each target and seed of prepared data sets as they are. All
+checkpoints are kept and scored: every branch and merge on the target's test images, with its labels and, by what is
+known without them, as `msda-tf evaluate --unlabelled` does. Interrupted, the same command goes on; `--only-tables`
+makes the tables of what is there. See docs/studies/unequal_sources.md.
 """
 
 import argparse
@@ -53,21 +55,23 @@ CHECKPOINTS = 5
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One run: the first source is `ratio` times as large as the second."""
+    """One run.
 
-    ratio: int
+    Attributes:
+      ratio: how much larger the first source is than the second one, which is cut down to it; None for data as it is.
+      target, sources: of the run; of generated scenes the sources are the two others, the larger one first.
+      seed: of its weights and order.
+    """
+
+    ratio: int | None
     target: str
+    sources: tuple[str, ...]
     seed: int
 
     @property
     def name(self) -> str:
         """Of its folder."""
-        return f"{self.ratio}to1-{self.target}-seed{self.seed}"
-
-    @property
-    def sources(self) -> tuple[str, str]:
-        """The two others: the larger one first."""
-        return tuple(name for name in PAPER_DATASETS if name != self.target)
+        return f"{f'{self.ratio}to1-' if self.ratio else ''}{self.target}-seed{self.seed}"
 
 
 def make_data(data: pathlib.Path) -> None:
@@ -97,7 +101,10 @@ def cut(data: pathlib.Path, name: str, images: int, folder: pathlib.Path) -> Non
 
 
 def case_data(case: Case, data: pathlib.Path, output: pathlib.Path) -> pathlib.Path:
-    """The folder of a case's data sets."""
+    """The folder of a case's data sets, made if they are generated."""
+    if case.ratio is None:
+        return data
+    make_data(data)
     folder = output / "cut" / f"{case.ratio}to1-{case.target}"
     for name, images in zip(case.sources, (LARGE, max(2, LARGE // case.ratio)), strict=True):
         cut(data, name, images, folder)
@@ -116,12 +123,12 @@ def config_of(case: Case, folder: pathlib.Path, arguments: argparse.Namespace) -
         "steps": arguments.steps,
         "layout": arguments.layout,
         "scale": arguments.scale,
-        "loss_at": "input",
+        **({"loss_at": "input"} if case.ratio else {}),
         "checkpoint_every": max(1, arguments.steps // CHECKPOINTS),
         "keep_checkpoints": CHECKPOINTS + 1,
         "evaluate_every": 0,
     }
-    return configuration.resolve(preset="tiny", settings=settings)[0]
+    return configuration.resolve(preset=arguments.preset, settings=settings)[0]
 
 
 Pixels = list[tuple[dict[str, np.ndarray], np.ndarray]]
@@ -320,7 +327,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=pathlib.Path, required=True, help="folder of data, runs and results")
     parser.add_argument("--ratios", type=lambda text: [int(name) for name in names(text)], default=[1, 10, 100])
+    parser.add_argument("--data", type=pathlib.Path, help="prepared data sets, taken as they are")
     parser.add_argument("--targets", type=names, default=list(reversed(PAPER_DATASETS)))
+    parser.add_argument("--sources", type=names, help="with --data")
+    parser.add_argument("--preset", default="tiny")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--layout", default="separate")
@@ -329,16 +339,17 @@ def main() -> None:
     arguments = parser.parse_args()
     import keras
 
+    if (arguments.data is None) != (arguments.sources is None):
+        parser.error("--data and --sources go together")
     cases = [
-        Case(ratio, target, seed)
+        Case(ratio, target, tuple(arguments.sources or (name for name in PAPER_DATASETS if name != target)), seed)
         for seed in range(arguments.seeds)
         for target in arguments.targets
-        for ratio in arguments.ratios
+        for ratio in (arguments.ratios if arguments.data is None else [None])
     ]
     scores = {case: arguments.output / "scores" / f"{case.name}.json" for case in cases}
     for case, path in () if arguments.only_tables else scores.items():
-        make_data(arguments.output / "data")
-        folder = case_data(case, arguments.output / "data", arguments.output)
+        folder = case_data(case, arguments.data or arguments.output / "data", arguments.output)
         print(case.name, flush=True)
         run = arguments.output / "runs" / case.name
         train.train(config_of(case, folder, arguments), run)
