@@ -60,6 +60,12 @@ READER_OPTIONS = tuple(dict.fromkeys(option for reader in READERS.values() for o
 @click.option(
     "--train-frames", type=click.IntRange(1, 10**5), default=400, help="Further frames of miniature.  [default: 400]"
 )
+@click.option(
+    "--every",
+    type=types.Number(0, 3600, min_open=True),
+    default=1.0,
+    help="Seconds between the frames that are taken of a film.  [default: 1]",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, help="Seed of miniature.  [default: 0]")
 @click.option("--height", type=click.IntRange(32, 2160), help="Height of miniature's images.  [default: 128]")
 @click.option(
@@ -90,6 +96,7 @@ def command(context, dataset, raw, output, name, verify, runner, beam_options, *
     msda-tf prepare --dataset acdc --raw ~/acdc
     msda-tf prepare --dataset gta5 --raw ~/gta5 --classes idd-7 --name gta5-idd
     msda-tf prepare --dataset folder --raw ~/dashcam --name my-city
+    msda-tf prepare --dataset folder --raw drive.mp4 --name my-city --every 0.5
     msda-tf prepare --dataset custom --config mine.yaml --raw ~/mine
     msda-tf prepare --dataset miniature
     msda-tf prepare --dataset gta5 --raw /mnt/gta5 --output /mnt/data --runner FlinkRunner \\
@@ -118,6 +125,8 @@ def command(context, dataset, raw, output, name, verify, runner, beam_options, *
     if description is not None:
         found = reader.load().find(raw, description, kind=dataset)
     else:
+        if reader is READERS["folder"]:
+            raw = _frames(context, raw, output / "raw" / name, options)
         given = {option: options[option] for option in reader.options if options[option] is not None}
         found = reader.load().find(raw, **given)
     prepared = _prepare(found, output, name, options)
@@ -129,6 +138,23 @@ def command(context, dataset, raw, output, name, verify, runner, beam_options, *
     else:
         train_on = command_line("msda-tf", "train", "--data", output, "--target", name)
         say(f"Next: {train_on} --sources SOURCE,...")
+
+
+def _frames(context: click.Context, raw: pathlib.Path, folder: pathlib.Path, options: dict) -> pathlib.Path:
+    """The folder of images: of a film, that of the frames taken of it."""
+    from msda_tf.data_prep.files import film_frames
+    from msda_tf.image_files import film
+
+    every, options["every"] = options["every"], None  # the reader finds images
+    if not film.is_film(raw):
+        if context.get_parameter_source("every") is not click.core.ParameterSource.DEFAULT:
+            raise UsageError(f"--every has no meaning for {raw}, which is no film: leave it out")
+        return raw
+    with _progress(folder.name) as progress:
+        notices = film_frames.extract(raw, folder, every=every, force=options["force"], progress=progress)
+    for notice in notices:
+        say(f"note: {notice}")
+    return folder
 
 
 def _described() -> list[str]:

@@ -21,9 +21,10 @@ from msda_tf.evaluation.unlabelled import Estimate
 from msda_tf.inference.unlabelled import Unlabelled
 from msda_tf.runs import target as target_module
 from msda_tf.runs import trained
+from msda_tf.runs.made_from import ScoredData
 from msda_tf.runs.trained import Trained
 
-_ROWS = {
+ROWS = {
     "estimated mIoU": lambda each: f"{100 * each.miou:.1f} ± {100 * each.error:.1f}",
     "right pixels, ATC": lambda each: _percent(each.threshold_accuracy),
     "right pixels, DoC": lambda each: _percent(each.confidence_accuracy),
@@ -31,6 +32,11 @@ _ROWS = {
     "entropy, nats": lambda each: f"{each.entropy:.3f}",
     "density, nats": lambda each: f"{each.density:.3f}",
 }
+"""Name of a figure -> how that of an `Estimate` is shown."""
+
+
+OnImage = Callable[[str, np.ndarray, dict[str, np.ndarray], Sequence[str]], None]
+"""Takes an image's name, the image uint8 `[H, W, 3]` RGB, every label map by name, and which of these were merged."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,7 @@ class Estimation:
       split: of it.
       images: number of images looked at.
       resolution: their sizes.
+      scored_on: their data set, as results name it.
       pictures: the panels that were written.
       notes: what whoever sees the figures must know, a sentence each.
     """
@@ -54,6 +61,7 @@ class Estimation:
     split: str
     images: int
     resolution: Resolution
+    scored_on: ScoredData
     pictures: tuple[pathlib.Path, ...]
     notes: tuple[str, ...]
 
@@ -92,6 +100,7 @@ def estimate(
     panels: int = 0,
     output: str | pathlib.Path | None = None,
     on_progress: Callable[[int, int], None] = lambda done, count: None,
+    on_image: OnImage | None = None,
 ) -> Estimation:
     """Estimates what runs are worth, and writes `estimate.json` and panels into the first run's directory.
 
@@ -108,6 +117,7 @@ def estimate(
         `pictures/`.
       output: where `estimate.json` is written instead.
       on_progress: called with (images done, number of images).
+      on_image: given every image, in order.
 
     Raises:
       UsageError: see `trained.load` and `msda_tf.runs.target.find`; or the runs have no held-out images to go by.
@@ -135,8 +145,10 @@ def estimate(
     corrupt = CorruptRecords(limit=0)
     sizes = resolutions.Counter(manifest.scale)
 
-    def on_image(name: str, image: np.ndarray, maps: dict[str, np.ndarray]) -> None:
+    def seen(name: str, image: np.ndarray, maps: dict[str, np.ndarray]) -> None:
         sizes.see(image)
+        if on_image:
+            on_image(name, image, maps, inference.merged)
         drawn.see(name, lambda: _panel(image, maps, networks))
 
     with lock.hold(run.paths.pictures, "msda-tf evaluate") if panels else contextlib.nullcontext():
@@ -146,12 +158,13 @@ def estimate(
             calibrations=inference.calibrations,
             cells=networks.cells,
             corrupt=corrupt,
-            on_image=on_image,
+            on_image=seen,
             on_progress=lambda done: on_progress(done, count),
         )
     notes = (estimates.NOTE, *_bases(networks), *networks.notes(), *data_set.notes(), *sizes.resolution.notes(name))
-    result = Estimation(found, networks, name, split, count, sizes.resolution, tuple(drawn.written), notes)
-    made_from = networks.made_from(data_set.described()).to_json()
+    scored_on = data_set.described()
+    result = Estimation(found, networks, name, split, count, sizes.resolution, scored_on, tuple(drawn.written), notes)
+    made_from = networks.made_from(scored_on).to_json()
     estimates.write(Estimates(name, split, count, found, made_from, sizes.resolution, notes), written)
     return result
 
@@ -160,7 +173,7 @@ def table(found: Estimation) -> str:
     """Plain text: a column for each branch and merge."""
     title = f"Estimated without labels on {found.data}, {found.split}, {found.resolution.of(found.images)}"
     lines = [["", *found.estimates]]
-    lines += [[name, *(cell(each) for each in found.estimates.values())] for name, cell in _ROWS.items()]
+    lines += [[name, *(cell(each) for each in found.estimates.values())] for name, cell in ROWS.items()]
     return aligned(title, lines, found.notes, left=1)
 
 

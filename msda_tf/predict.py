@@ -11,6 +11,7 @@ import tensorflow as tf
 from msda_tf import files, lock
 from msda_tf.errors import UsageError
 from msda_tf.evaluation import pictures
+from msda_tf.image_files import film
 from msda_tf.image_files.headers import MAX_PIXELS
 from msda_tf.inference.members import Inference
 from msda_tf.inference.stream import stream
@@ -81,7 +82,7 @@ def predict(
       MsdaError: a run is damaged, or a video cannot be read.
     """
     source, output = pathlib.Path(source), pathlib.Path(output)
-    is_video = source.suffix.lower() in video.ENDINGS and source.is_file()
+    is_video = film.is_film(source)
     if is_video and (for_submission or resume):
         raise UsageError(f"{source} is a video, which has neither a submission nor anything to resume: leave that out")
     found, problems = ([], []) if is_video else images.find(source)

@@ -34,7 +34,7 @@ READERS = {
     "gta5": Reader(".gta5", "GTA5 as downloaded", options=("test_frames",)),
     "synthia": Reader(".synthia", "SYNTHIA-RAND-CITYSCAPES as downloaded", options=("test_frames", "lane_marking")),
     "cityscapes": Reader(".cityscapes", "Cityscapes as downloaded"),
-    "folder": Reader(".folder", "a folder of images without labels: a target to train for"),
+    "folder": Reader(".folder", "images or a film without labels: a target to train for", options=("every",)),
     "custom": Reader(".custom", "what a YAML file of yours describes", options=("config",)),
     "miniature": Reader(
         "..miniature.generated",

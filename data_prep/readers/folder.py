@@ -4,6 +4,7 @@ import pathlib
 
 from msda_tf import labels
 from msda_tf.errors import UsageError
+from msda_tf.image_files import film
 
 from ..files import listing
 from .frames import Part, RawDataset
@@ -17,6 +18,9 @@ def find(root: pathlib.Path) -> RawDataset:
     Raises:
       UsageError: there is none.
     """
+    if root.is_file():
+        endings = ", ".join(film.ENDINGS)
+        raise UsageError(f"{root} is not a folder: expected one of {LAYOUT}, or a film ({endings}), with --raw")
     listing.require_folder(root, LAYOUT, "your own camera")
     images, unread = listing.image_files(root, root=root)
     frames, rejected = listing.unlabelled(images, root=root)

@@ -48,6 +48,11 @@ def overlay(image: np.ndarray, labels: np.ndarray, classes: ClassList, alpha: fl
     return np.where((labels < len(classes))[..., None], mixed, image)
 
 
+def differ(maps: Sequence[np.ndarray]) -> np.ndarray:
+    """Where label maps are not all the same: bool `[H, W]` of uint8 `[H, W]` trainIds; nowhere of a single one."""
+    return np.any([each != maps[0] for each in maps], axis=0)
+
+
 def disagreement(image: np.ndarray, maps: Sequence[np.ndarray]) -> np.ndarray:
     """Where label maps differ: the image in grey, dark where all agree, red where they do not.
 
@@ -58,9 +63,9 @@ def disagreement(image: np.ndarray, maps: Sequence[np.ndarray]) -> np.ndarray:
     Returns:
       uint8 `[H, W, 3]` RGB.
     """
-    differ = np.any([each != maps[0] for each in maps[1:]], axis=0)
+    disputed = differ(maps)
     grey = np.repeat((image.mean(axis=2, keepdims=True) / 2).astype(np.uint8), 3, axis=2)
-    return np.where(differ[..., None], np.stack([grey[..., 0] + 127, *2 * [grey[..., 0] // 2]], axis=2), grey)
+    return np.where(disputed[..., None], np.stack([grey[..., 0] + 127, *2 * [grey[..., 0] // 2]], axis=2), grey)
 
 
 def panel(

@@ -11,7 +11,6 @@ import contextlib
 import os
 import pathlib
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 
 import cv2
@@ -20,11 +19,10 @@ import tensorflow as tf
 
 from msda_tf.errors import MsdaError, of_system
 from msda_tf.evaluation import pictures
+from msda_tf.image_files import film
 from msda_tf.inference.stream import stream
 from msda_tf.labels import ClassList
 from msda_tf.prediction import container, results
-
-ENDINGS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm")
 
 
 def predict(
@@ -55,8 +53,7 @@ def predict(
     """
     told = _look_into(source)
     with contextlib.ExitStack() as stack:
-        capture = _open(_openable(source, stack))
-        stack.callback(capture.release)
+        capture = stack.enter_context(film.opened(source))
         size = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
         if not capture.isOpened() or min(size) < 1:
             raise MsdaError(
@@ -120,24 +117,6 @@ def _look_into(source: pathlib.Path) -> container.Container:
     return told
 
 
-def _open(path: str) -> cv2.VideoCapture:
-    """By OpenCV's readers of files: others would take the name for a pattern of images, or a pipeline."""
-    capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG)
-    return capture if capture.isOpened() else cv2.VideoCapture(path, cv2.CAP_OPENCV_MJPEG)
-
-
-def _openable(path: pathlib.Path, stack: contextlib.ExitStack) -> str:
-    """The path as OpenCV may have it: absolute, for it takes `a:b` for a protocol, and in UTF-8, or it crashes."""
-    absolute = path.absolute()
-    try:
-        str(absolute).encode()
-    except UnicodeEncodeError:
-        link = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory())) / "link"
-        link.symlink_to(absolute)
-        absolute = link
-    return str(absolute)
-
-
 class _Frame(tuple):
     """(number, image uint8 `[H, W, 3]` RGB)."""
 
@@ -179,7 +158,7 @@ class _VideoFile:
         self._stack = contextlib.ExitStack()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._temporary = path.with_name(f".video.{os.getpid()}.part.mp4")
-        opened = f"{_openable(path.parent, self._stack)}/{self._temporary.name}"
+        opened = f"{film.openable(path.parent, self._stack)}/{self._temporary.name}"
         # Damaged headers state rates at which the encoder never ends.
         rate = rate if 0.1 <= rate <= 1000 else 25.0
         self._writer = cv2.VideoWriter(opened, cv2.VideoWriter_fourcc(*"mp4v"), rate, self._even)

@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 _WIDTH, _HEIGHT = 360, 230
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 8, 8, 30
+_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 8, 8, 30
 
 
 @dataclass(frozen=True)

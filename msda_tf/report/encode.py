@@ -30,7 +30,7 @@ class Picture:
       shot: the shot.
       width, height: of its pictures, in pixels.
       photo: data URI of the image.
-      layers: data URIs of label, maps and changes, in the order of `layer_names`.
+      layers: data URIs of label, maps, changes and further views, in the order of `layer_names`.
     """
 
     shot: Shot
@@ -47,16 +47,17 @@ class Picture:
 
 def layer_names(shot: Shot, compared: bool) -> list[str]:
     """Names of a shot's layers."""
-    return ["Truth", *shot.maps, *(["Changes"] if compared else [])]
+    truth = [] if shot.label is None else ["Truth"]
+    return [*truth, *shot.maps, *(["Changes"] if compared else []), *shot.photos]
 
 
 def encode(
-    shots: Sequence[Shot], classes: ClassList, *, better: str, than: str | None, budget: int = BUDGET
+    shots: Sequence[Shot], classes: ClassList, *, better: str = "", than: str | None = None, budget: int = BUDGET
 ) -> list[Picture]:
     """All shots at the largest size, of 1024 pixels and less, at which they fit the budget (256 if none does).
 
     Args:
-      shots: of a `Gallery`.
+      shots: of a `Gallery`, or of `Disputed`.
       classes: whose colours.
       better, than: the columns whose difference the layer "Changes" shows; without `than` there is none.
       budget: bytes.
@@ -71,11 +72,11 @@ def encode(
 
 def _encode(shot: Shot, classes: ClassList, better: str, than: str | None, longest: int) -> Picture:
     photo = shrunk(shot.image, longest, cv2.INTER_AREA)
-    label = shrunk(shot.label, longest, cv2.INTER_NEAREST)
+    truth = [] if shot.label is None else [shrunk(shot.label, longest, cv2.INTER_NEAREST)]
     maps = {name: shrunk(labels, longest, cv2.INTER_NEAREST) for name, labels in shot.maps.items()}
-    layers = [pictures.colorize(labels, classes) for labels in (label, *maps.values())]
+    layers = [pictures.colorize(labels, classes) for labels in (*truth, *maps.values())]
     if than:
-        kinds = changes(label, maps[better], maps[than])
+        kinds = changes(truth[0], maps[better], maps[than])
         palette = np.array([(0, 0, 0, 0), *((*color, 255) for color in CHANGE_COLORS)], np.uint8)
         layers.append(palette[kinds])
     return Picture(
@@ -83,7 +84,8 @@ def _encode(shot: Shot, classes: ClassList, better: str, than: str | None, longe
         photo.shape[1],
         photo.shape[0],
         webp(photo, quality=82),
-        tuple(webp(layer, lossless=True) for layer in layers),
+        tuple(webp(layer, lossless=True) for layer in layers)
+        + tuple(webp(shrunk(each, longest, cv2.INTER_AREA), quality=82) for each in shot.photos.values()),
     )
 
 

@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -11,8 +11,8 @@ from msda_tf.config.branches import MAX_MERGE, S_ALL
 from msda_tf.evaluation import confusion
 from msda_tf.labels import IGNORE
 
-# Pixels of the longer side: enough for a screen, and little enough to hold some dozens of images in memory.
-_LARGEST = 1024
+LARGEST = 1024
+"""Pixels of the longer side: enough for a screen, and little enough to hold some dozens of images in memory."""
 
 SMALL_CLASS = 0.001
 """Share of an image's labelled pixels below which a class does not count in its score: a dozen pixels would decide."""
@@ -25,18 +25,21 @@ class Shot:
     Attributes:
       name: of its file.
       image: uint8 `[H, W, 3]` RGB, at most 1024 pixels wide and high.
-      label: uint8 `[H, W]` trainIds.
+      label: uint8 `[H, W]` trainIds; None if nobody has labelled it.
       maps: column -> uint8 `[H, W]` trainIds.
       scores: column -> the image's score, 0-1.
-      gain: by how much the one column's score is higher than the other's (its own score if there is no other).
+      gain: by how much the one column's score is higher than the other's (its own score if there is no other); of an
+        image without label, the share of its pixels that are disputed.
+      photos: name -> uint8 `[H, W, 3]` RGB of further views.
     """
 
     name: str
     image: np.ndarray
-    label: np.ndarray
+    label: np.ndarray | None
     maps: dict[str, np.ndarray]
     scores: dict[str, float]
     gain: float
+    photos: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 class Gallery:
@@ -130,7 +133,7 @@ def _shot(name, image, label, maps, scores, gain) -> Shot:
 
 
 def _shrunk(array: np.ndarray, interpolation: int) -> np.ndarray:
-    return shrunk(array, _LARGEST, interpolation).copy()
+    return shrunk(array, LARGEST, interpolation).copy()
 
 
 def shrunk(array: np.ndarray, longest: int, interpolation: int) -> np.ndarray:

@@ -9,16 +9,27 @@ import jinja2
 import yaml
 from markupsafe import Markup
 
-from msda_tf import __version__, config, evaluate
+from msda_tf import __version__, config, estimate, evaluate
 from msda_tf.config.branches import MAX_MERGE, NO_ADAPT, S_ALL, adapts
+from msda_tf.estimate import Estimation
 from msda_tf.evaluate import Evaluation
 from msda_tf.evaluation import cross_source_table, protocol
 from msda_tf.evaluation.metrics import Metrics
 from msda_tf.report import charts, curves, encode, tables, taught
 from msda_tf.report.curves import Curve
+from msda_tf.report.disputed import Disputed
 from msda_tf.report.gallery import Gallery, pair
 from msda_tf.runs.made_from import MadeFrom
 from msda_tf.runs.trained import Trained
+
+_GALLERY_NOTE = (
+    "The figures below an image are its own mean IoU in percent, over the classes that make up at least 0.1 % of its "
+    "labelled pixels. They choose the images and are not averaged into the tables."
+)
+_DISPUTED_NOTE = (
+    "Disputed are the pixels that not all merged branches give the same class; in the view Disagreement they are red. "
+    "Where branches agree, they may still be wrong together."
+)
 
 _FIXED_COLORS = {NO_ADAPT: "--none", "S1": "--s1", "S2": "--s2", S_ALL: "--pooled", MAX_MERGE: "--merged"}
 _MORE_COLORS = ("--m1", "--m2", "--m3", "--m4", "--m5", "--m6")
@@ -32,42 +43,99 @@ def render(evaluation: Evaluation, found: Sequence[Curve], gallery: Gallery) -> 
       found: of `curves.read`.
       gallery: that saw every image of the evaluation.
     """
-    columns = evaluation.columns
+    columns, networks = evaluation.columns, evaluation.trained
     colors = branch_colors(columns)
     better, than = pair(columns)
     shots = [*gallery.improved, *gallery.damaged]
-    pictures = encode.encode(shots, evaluation.trained.classes, better=better, than=than)
+    pictures = encode.encode(shots, networks.classes, better=better, than=than)
     targets = [_target(evaluation, metrics, better, than) for metrics in evaluation.scored]
     heat_maps = [each for metrics in evaluation.scored for each in _heat_maps(evaluation, metrics)]
-    return _template().render(
-        evaluation=evaluation,
-        target=", ".join(metrics.target for metrics in evaluation.scored),
-        targets=targets,
-        averages=tables.averages(evaluation) if len(targets) > 1 else [],
-        classes=evaluation.trained.classes,
-        columns=columns,
-        colors=colors,
-        better=better,
-        than=than,
-        headline=_headline(evaluation, better),
-        sources=_sources(evaluation.trained),
-        heat_maps=heat_maps,
-        first_heat=columns.index(better),
-        charts=_charts(found, colors),
-        taught=taught.read(evaluation.trained),
-        chart_colors=chart_colors(found, colors),
-        groups=_groups(pictures, len(gallery.improved), than),
-        layers=encode.layer_names(shots[0], bool(than)) if shots else [],
-        merged=[line for line in evaluate.legend(evaluation) if line.startswith(MAX_MERGE)],
-        notes=(*evaluation.notes, *curves.warnings(evaluation.trained)),
-        made_from=MadeFrom.from_json(evaluation.metrics.made_from),
-        data=[MadeFrom.from_json(metrics.made_from).data for metrics in evaluation.scored],
-        runs=[_run(run) for run in evaluation.trained.runs],
-        made=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        version=__version__,
-        style=_part("style.css"),
-        script=_part("script.js"),
+    return (
+        _templates()
+        .get_template("report.html")
+        .render(
+            common(networks, found, colors),
+            target=", ".join(metrics.target for metrics in evaluation.scored),
+            targets=targets,
+            averages=tables.averages(evaluation) if len(targets) > 1 else [],
+            columns=columns,
+            better=better,
+            than=than,
+            headline=_headline(evaluation, better),
+            heat_maps=heat_maps,
+            first_heat=columns.index(better),
+            groups=_groups(pictures, len(gallery.improved), than),
+            layers=encode.layer_names(shots[0], bool(than)) if shots else [],
+            gallery_title=f"Images: {better} against {than}" if than else "Images",
+            gallery_note=_GALLERY_NOTE,
+            disputed=False,
+            merged=[line for line in evaluate.legend(evaluation) if line.startswith(MAX_MERGE)],
+            notes=(*evaluation.notes, *curves.warnings(networks)),
+            data=[MadeFrom.from_json(metrics.made_from).data for metrics in evaluation.scored],
+        )
     )
+
+
+def render_estimate(found: Estimation, logged: Sequence[Curve], disputed: Disputed) -> str:
+    """The page of a target without labels, as HTML text: estimates, and where branches disagree.
+
+    Args:
+      found: of `msda_tf.estimate.estimate`.
+      logged: of `curves.read`.
+      disputed: that saw every image.
+    """
+    columns, networks = list(found.estimates), found.trained
+    colors = branch_colors(columns)
+    better, _ = pair(columns)
+    shots = disputed.shots
+    best = found.estimates[better]
+    return (
+        _templates()
+        .get_template("estimate.html")
+        .render(
+            common(networks, logged, colors),
+            target=found.data,
+            found=found,
+            columns=columns,
+            better=better,
+            than=None,
+            headline=f"{better} is expected to reach {100 * best.miou:.1f} ± {100 * best.error:.1f} % mean IoU over "
+            f"{len(networks.classes)} classes; no label of {found.data} was read.",
+            trained_on=networks.training_sets,
+            rows=[(name, [cell(each) for each in found.estimates.values()]) for name, cell in estimate.ROWS.items()],
+            groups=[{"title": "Most disputed", "pictures": encode.encode(shots, networks.classes)}],
+            layers=encode.layer_names(shots[0], False) if shots else [],
+            gallery_title="Images on which the branches disagree most",
+            gallery_note=_DISPUTED_NOTE,
+            disputed=True,
+            notes=(*found.notes, *curves.warnings(networks)),
+            data=[found.scored_on],
+        )
+    )
+
+
+def common(networks: Trained, found: Sequence[Curve], colors: dict[str, str]) -> dict:
+    """What all pages show of networks.
+
+    Args:
+      networks: that were scored.
+      found: of `curves.read`.
+      colors: of `branch_colors`.
+    """
+    return {
+        "classes": networks.classes,
+        "colors": colors,
+        "sources": _sources(networks),
+        "charts": _charts(found, colors),
+        "chart_colors": chart_colors(found, colors),
+        "taught": taught.read(networks),
+        "made_from": networks.made_from(),
+        "runs": [_run(run) for run in networks.runs],
+        "made": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "version": __version__,
+        "style": _part("style.css"),
+        "script": _part("script.js"),
+    }
 
 
 def branch_colors(columns: Sequence[str]) -> dict[str, str]:
@@ -83,14 +151,18 @@ def chart_colors(found: Sequence[Curve], colors: dict[str, str]) -> dict[str, st
 
 
 @functools.cache
-def _template() -> jinja2.Template:
+def _templates() -> jinja2.Environment:
     environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FunctionLoader(_part),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
     environment.filters["percent"] = lambda value: "–" if value is None else f"{100 * value:.2f}"
     environment.filters["points"] = _signed
     environment.filters["sign"] = lambda value: {"+": "up", "−": "down"}.get(_signed(value)[0], "")
-    return environment.from_string(str(_part("report.html")))
+    return environment
 
 
 def _signed(value: float | None) -> str:
@@ -171,7 +243,12 @@ def _charts(found: Sequence[Curve], colors: dict[str, str]) -> list[dict]:
         if lines:
             percent = kind in ("miou", "estimate", "disc_accuracy")
             shown.append(
-                {"title": title, "percent": percent, "chart": charts.line_chart(lines, title=title, percent=percent)}
+                {
+                    "kind": kind,
+                    "title": title,
+                    "percent": percent,
+                    "chart": charts.line_chart(lines, title=title, percent=percent),
+                }
             )
     return shown
 

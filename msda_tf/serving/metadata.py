@@ -83,6 +83,7 @@ def miou(networks: Trained, found: Metrics) -> dict | None:
         "target": found.target,
         "split": found.split,
         "images": found.images,
+        "resolution": found.resolution.to_json(),
         "all_classes": scores.miou_all,
         "present_classes": scores.miou_present,
     }

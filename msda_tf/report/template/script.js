@@ -27,7 +27,7 @@
   // Confusion: the matrix of one branch at a time, and its cells in words.
   const select = document.getElementById("heat-select");
   const maps = [...document.querySelectorAll(".heat-map")];
-  select.addEventListener("change", () => {
+  if (select) select.addEventListener("change", () => {
     maps.forEach((map, index) => { map.hidden = index !== select.selectedIndex; });
   });
   for (const map of maps) {
