@@ -19,6 +19,7 @@ from msda_tf.report import charts, curves, encode, tables, taught
 from msda_tf.report.curves import Curve
 from msda_tf.report.disputed import Disputed
 from msda_tf.report.gallery import Gallery, pair
+from msda_tf.runs import Run
 from msda_tf.runs.made_from import MadeFrom
 from msda_tf.runs.trained import Trained
 
@@ -50,29 +51,25 @@ def render(evaluation: Evaluation, found: Sequence[Curve], gallery: Gallery) -> 
     pictures = encode.encode(shots, networks.classes, better=better, than=than)
     targets = [_target(evaluation, metrics, better, than) for metrics in evaluation.scored]
     heat_maps = [each for metrics in evaluation.scored for each in _heat_maps(evaluation, metrics)]
-    return (
-        _templates()
-        .get_template("report.html")
-        .render(
-            common(networks, found, colors),
-            target=", ".join(metrics.target for metrics in evaluation.scored),
-            targets=targets,
-            averages=tables.averages(evaluation) if len(targets) > 1 else [],
-            columns=columns,
-            better=better,
-            than=than,
-            headline=_headline(evaluation, better),
-            heat_maps=heat_maps,
-            first_heat=columns.index(better),
-            groups=_groups(pictures, len(gallery.improved), than),
-            layers=encode.layer_names(shots[0], bool(than)) if shots else [],
-            gallery_title=f"Images: {better} against {than}" if than else "Images",
-            gallery_note=_GALLERY_NOTE,
-            disputed=False,
-            merged=[line for line in evaluate.legend(evaluation) if line.startswith(MAX_MERGE)],
-            notes=(*evaluation.notes, *curves.warnings(networks)),
-            data=[MadeFrom.from_json(metrics.made_from).data for metrics in evaluation.scored],
-        )
+    return template("report.html").render(
+        common(networks, found, colors),
+        target=", ".join(metrics.target for metrics in evaluation.scored),
+        targets=targets,
+        averages=tables.averages(evaluation) if len(targets) > 1 else [],
+        columns=columns,
+        better=better,
+        than=than,
+        headline=_headline(evaluation, better),
+        heat_maps=heat_maps,
+        first_heat=columns.index(better),
+        groups=_groups(pictures, len(gallery.improved), than),
+        layers=encode.layer_names(shots[0], bool(than)) if shots else [],
+        gallery_title=f"Images: {better} against {than}" if than else "Images",
+        gallery_note=_GALLERY_NOTE,
+        disputed=False,
+        merged=[line for line in evaluate.legend(evaluation) if line.startswith(MAX_MERGE)],
+        notes=(*evaluation.notes, *curves.warnings(networks)),
+        data=[MadeFrom.from_json(metrics.made_from).data for metrics in evaluation.scored],
     )
 
 
@@ -89,28 +86,24 @@ def render_estimate(found: Estimation, logged: Sequence[Curve], disputed: Disput
     better, _ = pair(columns)
     shots = disputed.shots
     best = found.estimates[better]
-    return (
-        _templates()
-        .get_template("estimate.html")
-        .render(
-            common(networks, logged, colors),
-            target=found.data,
-            found=found,
-            columns=columns,
-            better=better,
-            than=None,
-            headline=f"{better} is expected to reach {100 * best.miou:.1f} ± {100 * best.error:.1f} % mean IoU over "
-            f"{len(networks.classes)} classes; no label of {found.data} was read.",
-            trained_on=networks.training_sets,
-            rows=[(name, [cell(each) for each in found.estimates.values()]) for name, cell in estimate.ROWS.items()],
-            groups=[{"title": "Most disputed", "pictures": encode.encode(shots, networks.classes)}],
-            layers=encode.layer_names(shots[0], False) if shots else [],
-            gallery_title="Images on which the branches disagree most",
-            gallery_note=_DISPUTED_NOTE,
-            disputed=True,
-            notes=(*found.notes, *curves.warnings(networks)),
-            data=[found.scored_on],
-        )
+    return template("estimate.html").render(
+        common(networks, logged, colors),
+        target=found.data,
+        found=found,
+        columns=columns,
+        better=better,
+        than=None,
+        headline=f"{better} is expected to reach {100 * best.miou:.1f} ± {100 * best.error:.1f} % mean IoU over "
+        f"{len(networks.classes)} classes; no label of {found.data} was read.",
+        trained_on=networks.training_sets,
+        rows=[(name, [cell(each) for each in found.estimates.values()]) for name, cell in estimate.ROWS.items()],
+        groups=[{"title": "Most disputed", "pictures": encode.encode(shots, networks.classes)}],
+        layers=encode.layer_names(shots[0], False) if shots else [],
+        gallery_title="Images on which the branches disagree most",
+        gallery_note=_DISPUTED_NOTE,
+        disputed=True,
+        notes=(*found.notes, *curves.warnings(networks)),
+        data=[found.scored_on],
     )
 
 
@@ -130,12 +123,24 @@ def common(networks: Trained, found: Sequence[Curve], colors: dict[str, str]) ->
         "chart_colors": chart_colors(found, colors),
         "taught": taught.read(networks),
         "made_from": networks.made_from(),
-        "runs": [_run(run) for run in networks.runs],
+        "runs": [described(run) for run in networks.runs],
+        **frame(),
+    }
+
+
+def frame() -> dict:
+    """What every page holds."""
+    return {
         "made": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "version": __version__,
         "style": _part("style.css"),
         "script": _part("script.js"),
     }
+
+
+def template(name: str) -> jinja2.Template:
+    """A file of the folder `template`."""
+    return _templates().get_template(name)
 
 
 def branch_colors(columns: Sequence[str]) -> dict[str, str]:
@@ -160,12 +165,12 @@ def _templates() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["percent"] = lambda value: "–" if value is None else f"{100 * value:.2f}"
-    environment.filters["points"] = _signed
-    environment.filters["sign"] = lambda value: {"+": "up", "−": "down"}.get(_signed(value)[0], "")
+    environment.filters["points"] = signed
+    environment.filters["sign"] = lambda value: {"+": "up", "−": "down"}.get(signed(value)[0], "")
     return environment
 
 
-def _signed(value: float | None) -> str:
+def signed(value: float | None) -> str:
     """A difference of fractions in points."""
     if value is None:
         return "–"
@@ -259,7 +264,8 @@ def _groups(pictures, improved: int, than: str | None) -> list[dict]:
     return [{"title": title, "pictures": own} for title, own in groups]
 
 
-def _run(run) -> dict:
+def described(run: Run) -> dict:
+    """What a page says of a run's settings and origin."""
     provenance = run.info.get("provenance", {})
     return {
         "directory": str(run.directory),

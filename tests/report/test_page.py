@@ -5,8 +5,8 @@ import html.parser
 import json
 import re
 import shutil
-import subprocess
 
+import browser
 import fresh_runs
 import numpy as np
 import pytest
@@ -108,7 +108,6 @@ def test_names_cannot_break_the_page(report):
 
 # Drives the page as a reader would, and leaves what it saw in attributes of the document.
 _READER = """
-<script>
 const root = document.documentElement, seen = {};
 const shown = () => [...document.querySelectorAll(".shot")].map(
   (shot) => [...shot.querySelectorAll(".layer")].map((l, i) => l.hidden ? "" : i).join("")).join(" ");
@@ -129,24 +128,13 @@ for (const key of ["ArrowUp", "ArrowRight", "ArrowDown", "ArrowLeft", "ArrowLeft
 seen.cell = map[0].querySelector(".readout").textContent;
 seen.wide = document.documentElement.scrollWidth <= window.innerWidth;
 seen.decoded = [...document.images].every((image) => image.complete && image.naturalWidth > 0);
-root.dataset.seen = JSON.stringify(seen);
-</script></body>"""
+"""
 
 
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")
 @pytest.mark.parametrize("width", [1280, 390])
 def test_scripts_run_in_a_browser_without_a_network(report, tmp_path, width):
-    copy = tmp_path / "copy.html"
-    copy.write_text(report[0].read_text().replace("</body>", _READER))
-    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--v=0"]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", "--host-resolver-rules=MAP * ~NOTFOUND"]
-    command += [f"--window-size={width},900", "--virtual-time-budget=5000", "--dump-dom", copy.as_uri()]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=180)
-    # Errors of scripts, and requests that the page's policy refuses, come as messages of the console.
-    assert "CONSOLE" not in result.stderr, [line for line in result.stderr.splitlines() if "CONSOLE" in line]
-    (root,) = [a for tag, a in Collector(result.stdout).tags if tag == "html"]
-    assert root["data-ready"] == "yes"
-    seen = json.loads(root["data-seen"])
+    seen = browser.seen(report[0], tmp_path, _READER, width=width)
     shots = len(seen["truth"].split())
     assert 1 <= shots <= 4 and seen["truth"] == " ".join("0" * shots) and not seen["image"].strip()
     # Truth, No Adapt, S1, S2, S-All, Max Merge: the merge is shown first.

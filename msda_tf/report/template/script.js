@@ -1,7 +1,7 @@
 "use strict";
 (() => {
   // Images: one choice and one slider for all of them.
-  const toolbar = document.querySelector(".toolbar");
+  const toolbar = document.querySelector(".toolbar:not(#sides)");
   if (toolbar) {
     const key = toolbar.querySelector(".change-key");
     const show = () => {
@@ -22,6 +22,26 @@
     blend.addEventListener("input", fade);
     show();
     fade();
+  }
+
+  // Two runs side by side: what either side shows, and where the border is.
+  const sides = document.getElementById("sides");
+  if (sides) {
+    const [left, right, cut] = ["left", "right", "cut"].map((id) => document.getElementById(id));
+    const show = () => {
+      for (const stage of document.querySelectorAll(".stage")) {
+        stage.querySelectorAll(".side").forEach((image, index) => {
+          image.classList.toggle("left", index === left.selectedIndex);
+          image.classList.toggle("right", index === right.selectedIndex);
+        });
+      }
+    };
+    const move = () => document.documentElement.style.setProperty("--cut", `${cut.value}%`);
+    sides.addEventListener("submit", (event) => event.preventDefault());
+    sides.addEventListener("change", show);
+    cut.addEventListener("input", move);
+    show();
+    move();
   }
 
   // Confusion: the matrix of one branch at a time, and its cells in words.
