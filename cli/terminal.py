@@ -31,6 +31,19 @@ def line(shown: Console, text: object, **style) -> None:
     shown.print(printable(text), soft_wrap=True, **style)
 
 
+def title(shown: Console, text: str | None, *, first: bool = False) -> None:
+    """Names the window of the terminal; None gives it back the name that it had before the `first` one.
+
+    Terminals that do not know how, and everything that is none, are left alone.
+    """
+    if not shown.is_terminal or shown.is_dumb_terminal or shown.legacy_windows:
+        return
+    # Xterm's stack of titles; terminals without one ignore it.
+    keep = "\x1b[22;0t" if first else ""
+    shown.file.write("\x1b]0;\x07\x1b[23;0t" if text is None else f"{keep}\x1b]0;msda-tf: {printable(text)}\x07")
+    shown.file.flush()
+
+
 def say_json(value: object) -> None:
     """Prints indented JSON, in ASCII, where no name can act."""
     click.echo(json.dumps(value, indent=1))

@@ -4,8 +4,10 @@ import pathlib
 
 import click
 import yaml
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 from msda_tf import config as configuration
 from msda_tf.config import deviations
@@ -13,6 +15,7 @@ from msda_tf.config.presets import PRESETS
 from msda_tf.data import manifest as manifests
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.methods import METHODS
+from msda_tf.printable import printable
 
 from . import options as types
 from . import quiet, terminal
@@ -195,7 +198,10 @@ def show_cost(config, cost) -> None:
 
 
 class TrainingProgress:
-    """One live line for each network; on a plain terminal or in a log, a line every tenth of the way."""
+    """One live line for each network, figures below it; elsewhere than on a terminal, a line every tenth of the way.
+
+    The terminal's title says how far training is, for whoever looks at something else meanwhile.
+    """
 
     def __init__(self, console: Console, *, targets: int = 1):
         self._console, self._targets = console, targets
@@ -204,21 +210,29 @@ class TrainingProgress:
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            text_column("left"),
             TimeRemainingColumn(),
-            text_column("{task.fields[headline]}"),
+            text_column("left"),
             console=console,
         )
+        self._figures = ""
+        self._live = Live(console=console, get_renderable=self._shown, auto_refresh=True, refresh_per_second=4)
+        self._titled = False
         self._bars: dict = {}
         self._printed: dict = {}
 
     def __enter__(self):
         if self._console.is_terminal:
-            self._progress.start()
+            self._live.start()
         return self
 
     def __exit__(self, *_):
-        self._progress.stop()
+        self._live.stop()
+        if self._titled:
+            terminal.title(self._console, None)
+            self._titled = False
+
+    def _shown(self):
+        return Group(self._progress, Text(self._figures, overflow="fold")) if self._figures else self._progress
 
     def weights(self, network, report):
         """Shows what a network's starting weights are: silently missing ones are the commonest cause of bad runs."""
@@ -242,5 +256,11 @@ class TrainingProgress:
                 terminal.line(self._console, f"{network.name}: step {step} of {steps}  {headline}")
             return
         if network.name not in self._bars:
-            self._bars[network.name] = self._progress.add_task(network.name, total=steps, completed=step, headline="")
-        self._progress.update(self._bars[network.name], completed=step, headline=headline)
+            self._bars[network.name] = self._progress.add_task(network.name, total=steps, completed=step)
+        bar = self._bars[network.name]
+        self._progress.update(bar, completed=step)
+        self._figures = printable(f"{network.name}: {headline}")
+        task = next(task for task in self._progress.tasks if task.id == bar)
+        left = "" if task.time_remaining is None else f", {duration(task.time_remaining)} left"
+        terminal.title(self._console, f"{100 * step // steps} % of {network.name}{left}", first=not self._titled)
+        self._titled = True

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 
 from msda_tf.printable import printable
 
@@ -36,6 +37,19 @@ def summary(error: Exception) -> str:
     if message.endswith(":"):
         message = [line for line in lines if not line.startswith("[[{{node")][-1]
     return printable(f"{kind}: {message.removeprefix(f'{kind}: ')}")
+
+
+def out_of_memory(message: str) -> str:
+    """What TensorFlow says of memory that ran out, in a few words: which tensor had no room.
+
+    Args:
+      message: of its ResourceExhaustedError, which may begin with a graph's heading and lines of code.
+    """
+    found = re.search(
+        r"OOM when allocating tensor with shape\[[\d,]*\] and type \w+|Out of memory [^\n]{0,100}", message
+    )
+    said = found[0] if found else (message.strip().splitlines() or ["no more is known"])[0][:120]
+    return printable(f"out of memory ({said})")
 
 
 _REMEDIES = {

@@ -18,6 +18,7 @@ from msda_tf.evaluation.estimates import Estimates
 from msda_tf.evaluation.resolution import Resolution
 from msda_tf.evaluation.tables import aligned
 from msda_tf.evaluation.unlabelled import Estimate
+from msda_tf.inference.room import room_for
 from msda_tf.inference.unlabelled import Unlabelled
 from msda_tf.runs import target as target_module
 from msda_tf.runs import trained
@@ -121,7 +122,8 @@ def estimate(
 
     Raises:
       UsageError: see `trained.load` and `msda_tf.runs.target.find`; or the runs have no held-out images to go by.
-      MsdaError: the data or a checkpoint is damaged, the results have no place, or another process writes panels.
+      MsdaError: the data or a checkpoint is damaged, the results have no place, another process writes panels, or the
+        device's memory is too small.
     """
     networks = trained.load(directories, merge=merge, select=select, serve=serve, calibrated=True)
     if target is None and len(networks.targets) > 1:
@@ -151,7 +153,8 @@ def estimate(
             on_image(name, image, maps, inference.merged)
         drawn.see(name, lambda: _panel(image, maps, networks))
 
-    with lock.hold(run.paths.pictures, "msda-tf evaluate") if panels else contextlib.nullcontext():
+    writing = lock.hold(run.paths.pictures, "msda-tf evaluate") if panels else contextlib.nullcontext()
+    with writing, room_for(manifest):
         drawn = pictures.Panels(run.paths.pictures, number=panels, images=count)
         found = Unlabelled(inference, inference.merges).estimate(
             pipeline.evaluation_images(manifest, split, limit=limit, labelled=False, corrupt=corrupt),

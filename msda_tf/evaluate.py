@@ -13,13 +13,14 @@ from msda_tf.config.branches import EQUATION_6, MAX_MERGE
 from msda_tf.config.deviations import described
 from msda_tf.data import pipeline
 from msda_tf.data.corrupt import CorruptRecords
-from msda_tf.errors import MsdaError, UsageError
+from msda_tf.errors import UsageError
 from msda_tf.evaluation import metrics, pictures, protocol, tables
 from msda_tf.evaluation import resolution as resolutions
 from msda_tf.evaluation.metrics import Metrics
 from msda_tf.inference import scoring
 from msda_tf.inference.members import Inference
 from msda_tf.inference.merge import RULES
+from msda_tf.inference.room import room_for
 from msda_tf.inference.scoring import Scored
 from msda_tf.runs import target as target_module
 from msda_tf.runs import trained
@@ -194,7 +195,7 @@ def _score(
 
     corrupt = CorruptRecords(limit=0)
     images = pipeline.evaluation_images(manifest, split, limit=limit, corrupt=corrupt)
-    try:
+    with room_for(manifest):
         return scoring.score(
             label_maps,
             images,
@@ -203,11 +204,6 @@ def _score(
             on_scored=on_scored,
             on_progress=on_progress,
         )
-    except tf.errors.ResourceExhaustedError as error:
-        raise MsdaError(
-            f"out of memory while scoring images of {manifest.width}x{manifest.height} "
-            f"({error.message.splitlines()[0][:120]}): evaluate fewer runs at once"
-        ) from None
 
 
 def grids(

@@ -16,7 +16,7 @@ from msda_tf.config.inputs import crop_size, input_size
 from msda_tf.data import manifest as manifests_module
 from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.data.manifest import Manifest
-from msda_tf.errors import MsdaError, UsageError
+from msda_tf.errors import MsdaError, UsageError, out_of_memory
 from msda_tf.methods import METHODS, health
 from msda_tf.methods.task import SegmentationTask
 from msda_tf.runs import Run, beginning, cross_source
@@ -240,12 +240,34 @@ def _train_network(run, config, network, manifests, workers: Workers, on_progres
             outcome = trainer.run()
     except tf.errors.ResourceExhaustedError as error:
         raise MsdaError(
-            f"{network.name}: out of memory ({error.message.splitlines()[0][:120]}); try --set scale=0.5 (about a "
-            "quarter), --set precision=mixed_bfloat16 (about half), --set recompute=true, or a smaller batch_size"
+            f"{network.name}: {out_of_memory(error.message)}; start over with --restart and one of: "
+            f"{', '.join(less_memory(config, workers.strategy.num_replicas_in_sync))}"
         ) from None
     if workers.chief and config.held_out:
         _score_held_out(run, network, task, config)
     on_finished(network, outcome)
+
+
+def less_memory(config: TrainConfig, devices: int = 1) -> list[str]:
+    """Options of `train` that take less memory than these settings, each with what it costs or saves.
+
+    Args:
+      config: that did not fit.
+      devices: over which a batch is spread.
+    """
+    found = []
+    if not config.recompute:
+        found.append("--recompute (a third more time, the same results)")
+    if config.accumulate * devices < config.batch_size:
+        parts = config.batch_size // devices
+        found.append(f"--set accumulate={parts} (an image at a time, the same batch)")
+    if config.precision == "float32":
+        found.append("--precision mixed_bfloat16 (about half)")
+    if config.crop:
+        width, height = (max(SMALLEST_INPUT, side // 2) for side in config.crop)
+        found.append(f"--set crop=[{width},{height}] (about a quarter)")
+    found.append(f"--set scale={config.scale / 2:g} (about a quarter)")
+    return found
 
 
 def _score_held_out(run: Run, network: NetworkPlan, task: SegmentationTask, config: TrainConfig) -> None:

@@ -23,7 +23,7 @@ from msda_tf.data.writing import images, notes
 from msda_tf.data.writing.images import Storage
 from msda_tf.data.writing.shard_file import ShardFile
 from msda_tf.data.writing.state import Begun, describe
-from msda_tf.errors import MsdaError, UsageError
+from msda_tf.errors import MsdaError, UsageError, out_of_memory
 from msda_tf.image_files import decode
 from msda_tf.image_files.headers import BadFrame
 from msda_tf.stylize.run import StylizeRun
@@ -175,9 +175,7 @@ def _write_shard(path, directory, translator, storage, on_image, *, max_pixels) 
         except (ValueError, BadFrame) as error:
             raise MsdaError(f"{path}: {error}; prepare the data set again with --force") from None
         except tf.errors.ResourceExhaustedError as error:
-            raise MsdaError(
-                f"out of memory ({error.message.splitlines()[0][:120]}): translate in tiles, such as --tile 768"
-            ) from None
+            raise MsdaError(f"{out_of_memory(error.message)}: translate in tiles, such as --tile 768") from None
     # Labels are the source's, whose pixels are known by split.
     return notes.result(path.name, written, class_pixels=(), ignored_pixels=0, image_counts=(), rejected=())
 

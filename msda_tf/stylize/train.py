@@ -9,7 +9,7 @@ from msda_tf import files, lock
 from msda_tf.data import manifest as manifests_module
 from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.data.manifest import Manifest
-from msda_tf.errors import MsdaError, UsageError
+from msda_tf.errors import MsdaError, UsageError, out_of_memory
 from msda_tf.stylize import perceptual, run
 from msda_tf.stylize.config import StylizeConfig, validate
 from msda_tf.stylize.images import working_size
@@ -120,7 +120,7 @@ def _train(config, directory, manifests, restart, on_progress, on_note) -> tuple
         return begun, trainer.run()
     except tf.errors.ResourceExhaustedError as error:
         raise MsdaError(
-            f"out of memory ({error.message.splitlines()[0][:120]}); try --set crop=256, --set "
+            f"{out_of_memory(error.message)}; try --set crop=256, --set "
             "precision=mixed_bfloat16, or --set perceptual_weight=0"
         ) from None
 

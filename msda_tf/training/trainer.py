@@ -17,7 +17,7 @@ from absl import logging
 from msda_tf import files, state_file
 from msda_tf.errors import MsdaError
 from msda_tf.state_file import Damaged
-from msda_tf.training import checkpoint_files, log, memory, progress, tf_path
+from msda_tf.training import checkpoint_files, log, memory, pace, progress, tf_path
 from msda_tf.training.checkpoints import Checkpoints
 from msda_tf.training.folder import TrainingFolder
 from msda_tf.training.workers import Workers
@@ -301,7 +301,7 @@ class Trainer:
                 metrics["waiting_for_data"] = waited / seconds
                 metrics |= task.learning_rates(step - 1) | memory.peak()
                 self._log(step, metrics)
-                self._show(step, task.headline(metrics))
+                self._show(step, f"{task.headline(metrics)}  {pace.described(metrics)}")
                 waited, began, logged_at = 0.0, time.perf_counter(), step
             better = bool(evaluate) and self.chief and self._is_better(step, self._evaluate(step))
             if save or better or self._signal is not None:
