@@ -32,12 +32,14 @@ from .terminal import say
 @click.option("--tta", type=click.Choice(["flip"]), help="Average over the image and its mirror image; twice the time.")
 @click.option("--resume", is_flag=True, help="Leave images alone whose results are there.")
 @options.max_pixels
+@options.runner
+@options.beam_options
 @options.merge
 @options.branches
 @options.mean_of
 @options.select
 @options.serve
-def command(directories, source, output, kinds, submission, tta, **others):
+def command(directories, source, output, kinds, submission, tta, runner, beam_options, **others):
     """Segment images or a video.
 
     Writes labels/NAME.png (trainIds), colors/NAME.png and overlays/NAME.png, at each image's own size, and on request
@@ -50,8 +52,11 @@ def command(directories, source, output, kinds, submission, tta, **others):
       msda-tf predict --run runs/cityscapes --input frames/ --output results --resume
       msda-tf predict --run runs/cityscapes --input drive.mp4 --output results --outputs overlays
       msda-tf predict --run runs/cityscapes --input leftImg8bit/test --output results --submission cityscapes
+      msda-tf predict --run /mnt/run --input /mnt/frames --output /mnt/results --resume --runner DirectRunner \\
+        --beam-option direct_running_mode=multi_processing --beam-option direct_num_workers=2
       msda-tf predict --run runs/acdc+dark_zurich --input night/ --output results --mean-of dark_zurich
     """
+    runner = options.chosen_runner(runner, beam_options)
     quiet.load_tensorflow()
     from msda_tf import predict
 
@@ -70,6 +75,7 @@ def command(directories, source, output, kinds, submission, tta, **others):
             for_submission=submission is not None,
             flip=tta == "flip",
             on_progress=progress,
+            runner=runner,
             **others,
         )
     for note in result.notes:

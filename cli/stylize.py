@@ -108,8 +108,10 @@ def train(directory, file, settings, preset, restart, yes, print_config, **optio
     "--image-format", type=click.Choice(("png", "jpeg")), help="Store images so.  [default: as the originals]"
 )
 @click.option("--jpeg-quality", type=click.IntRange(1, 100), default=95, show_default=True)
+@types.runner
+@types.beam_options
 @click.option("--force", is_flag=True, help="Start over: throw away what an earlier run wrote.")
-def apply(directory, dataset, name, data, step, tile, image_format, jpeg_quality, force):
+def apply(directory, dataset, name, data, step, tile, image_format, jpeg_quality, runner, beam_options, force):
     """Write a prepared data set again, with its images in the target's look.
 
     Labels, names and splits stay as they are, byte for byte. Interrupted, it goes on where it stopped when it is
@@ -119,7 +121,10 @@ def apply(directory, dataset, name, data, step, tile, image_format, jpeg_quality
     Examples:
       msda-tf stylize apply --run runs/stylize-gta5-to-cityscapes --name gta5_as_cityscapes
       msda-tf stylize apply --run runs/stylize-gta5-to-cityscapes --tile 768      in tiles, with little memory
+      msda-tf stylize apply --run /mnt/runs/stylize-gta5-to-cityscapes --runner FlinkRunner \\
+        --beam-option flink_master=flink:8081
     """
+    runner = types.chosen_runner(runner, beam_options)
     quiet.load_tensorflow()
     from msda_tf.data.writing.images import Storage
     from msda_tf.stylize import apply as applying
@@ -140,6 +145,7 @@ def apply(directory, dataset, name, data, step, tile, image_format, jpeg_quality
             storage=Storage(image_format=image_format, jpeg_quality=jpeg_quality),
             force=force,
             progress=progress,
+            runner=runner,
         )
     mean = ", ".join(f"{value:.2f}" for value in manifest.mean_rgb)
     say(f"{manifest.directory}: {manifest.width}x{manifest.height} pixels, mean RGB {mean}")

@@ -1,21 +1,23 @@
 """Segments image files: label map, colours, overlay and confidence of each, at the image's own size."""
 
 import dataclasses
-import hashlib
+import functools
 import pathlib
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
 
 from msda_tf import files, lock
-from msda_tf.errors import UsageError
-from msda_tf.evaluation import pictures
+from msda_tf.beam.runner import Runner
+from msda_tf.beam.spread import spread
+from msda_tf.errors import MsdaError, UsageError
 from msda_tf.image_files import film
 from msda_tf.image_files.headers import MAX_PIXELS
 from msda_tf.inference.members import Inference
-from msda_tf.inference.stream import stream
 from msda_tf.prediction import images, record, results, submission, video
+from msda_tf.prediction.image_files import segment_files
 from msda_tf.runs import trained
 from msda_tf.runs.fingerprint import data_sets, fingerprint
 
@@ -53,6 +55,7 @@ def predict(
     mean_of: str | None = None,
     max_pixels: int = MAX_PIXELS,
     on_progress: Callable[[int, int], None] = lambda done, count: None,
+    runner: Runner | None = None,
 ) -> Prediction:
     """Segments an image, all images of a folder and its sub-folders, or a video.
 
@@ -75,16 +78,20 @@ def predict(
       mean_of: of several targets that differ in their mean, the one that the images are like: its mean is subtracted.
       max_pixels: larger images are refused before they are decoded; their headers tell.
       on_progress: called with (images done, number of images, or 0 if it is not known).
+      runner: images are segmented by the workers of this one of Apache Beam, all of which see the same folders, instead
+        of by this process.
 
     Raises:
       UsageError: see `trained.load`; or there is no image, `output` lies in `source`, or holds results made from
         something else, with `resume`.
-      MsdaError: a run is damaged, or a video cannot be read.
+      MsdaError: a run is damaged, a video cannot be read, or the runner failed.
     """
     source, output = pathlib.Path(source), pathlib.Path(output)
     is_video = film.is_film(source)
     if is_video and (for_submission or resume):
         raise UsageError(f"{source} is a video, which has neither a submission nor anything to resume: leave that out")
+    if is_video and runner:
+        raise UsageError(f"{source} is a video, which is read from its beginning to its end: leave --runner out")
     found, problems = ([], []) if is_video else images.find(source)
     images.check_output(source, output)
     if for_submission:
@@ -93,15 +100,21 @@ def predict(
         names = images.result_names(found)
         paths = {image: {kind: output / kind / name for kind in kinds} for image, name in names.items()}
 
-    networks = trained.load(directories, merge=merge, select=select, serve=serve, branches=branches, only_merged=True)
-    networks = networks.centred(mean_of)
+    how = _Networks(
+        directories=tuple(map(pathlib.Path, directories)),
+        merge=merge,
+        select=select,
+        serve=serve,
+        branches=None if branches is None else tuple(branches),
+        mean_of=mean_of,
+        flip=flip,
+        size=submission.SIZE if for_submission else None,
+        confidence="confidence" in kinds,
+    )
+    networks, segment, made_from = how.load()
     classes = networks.classes
     if for_submission:
         submission.check_classes(classes)
-    size = submission.SIZE if for_submission else None
-    inference = dataclasses.replace(networks.inference, flip=flip)
-    segment = segment_function(inference, confidence="confidence" in kinds, size=size)
-    made_from = fingerprint(networks, flip=flip, size=size)
     with lock.hold(output, "msda-tf predict"):
         records = {
             kind: record.read(*_place(output, kind)) for kind in ([results.LABEL_IDS] if for_submission else kinds)
@@ -123,24 +136,25 @@ def predict(
         todo = [image for image in found if image not in skipped]
         for each in records.values():
             each.begin(made_from, data_sets(networks))
-        digests = {}
 
-        def read(image):
-            data, pixels = images.read(root / image, max_pixels=max_pixels)
-            digests[image] = hashlib.sha256(data).hexdigest()
-            return tf.constant(pixels)
-
-        def write(image, pixels, maps):
-            digest = digests.pop(image)
-            for kind, path in paths[image].items():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                pictures.write_png(path, results.picture(kind, pixels, maps, classes))
+        def note(image, digest):
             for kind, path in paths[image].items():
                 records[kind].add(kept.name(kind, path), digest)
 
-        failed = stream(
-            todo, read=read, segment=segment, write=write, on_progress=lambda done: on_progress(done, len(todo))
-        )
+        wanted = {image: paths[image] for image in todo}
+        if runner is None:
+            failed = segment_files(
+                wanted,
+                root=root,
+                segment=segment,
+                classes=classes,
+                max_pixels=max_pixels,
+                on_result=note,
+                on_progress=lambda done: on_progress(done, len(todo)),
+            )
+        else:
+            job = _Segment((root, output, *how.directories), how, made_from, root, max_pixels)
+            failed = _on_beam(job, wanted, runner, output, on_result=note, on_progress=on_progress)
     unseen = [f"{problem.path}: {problem.reason}" for problem in problems]
     notes = (*networks.notes(), *kept.notes(skipped))
     return Prediction(len(todo) - len(failed), len(skipped), (*unseen, *failed), notes)
@@ -209,6 +223,112 @@ class _Kept:
             return files.sha256(path) if path.is_file() else None
         except OSError:
             return None  # whoever reads it will say why
+
+
+@dataclass(frozen=True)
+class _Networks:
+    """Which networks segment, and how: what `predict` and every worker load alike.
+
+    Attributes:
+      directories, merge, select, serve, branches, mean_of, flip: arguments of `predict`.
+      size: (height, width) of the maps if not the images' own.
+      confidence: whether maps of it are wanted.
+    """
+
+    directories: tuple[pathlib.Path, ...]
+    merge: str | None
+    select: str | None
+    serve: str | None
+    branches: tuple[str, ...] | None
+    mean_of: str | None
+    flip: bool
+    size: tuple[int, int] | None
+    confidence: bool
+
+    def load(self) -> tuple[trained.Trained, Callable, dict]:
+        """The networks, the function that segments, and what decides about its results."""
+        networks = trained.load(
+            self.directories,
+            merge=self.merge,
+            select=self.select,
+            serve=self.serve,
+            branches=self.branches,
+            only_merged=True,
+        ).centred(self.mean_of)
+        inference = dataclasses.replace(networks.inference, flip=self.flip)
+        segment = segment_function(inference, confidence=self.confidence, size=self.size)
+        return networks, segment, fingerprint(networks, flip=self.flip, size=self.size)
+
+
+_loading = threading.Lock()
+_load_once = functools.lru_cache(maxsize=1)(_Networks.load)
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """Segments some images, with networks that are loaded once for each worker."""
+
+    folders: tuple[pathlib.Path, ...]
+    networks: _Networks
+    made_from: dict
+    root: pathlib.Path
+    max_pixels: int
+
+    def __call__(self, task: dict) -> dict:
+        with _loading:  # a worker may do several tasks at a time
+            networks, segment, made_from = _load_once(self.networks)
+        if made_from != self.made_from:
+            raise MsdaError(
+                f"{self.networks.directories[0]} has other weights than when the work was started: wait until its "
+                "training is finished, and start again"
+            )
+        paths = {
+            pathlib.PurePath(image): {kind: pathlib.Path(path) for kind, path in of_kind.items()}
+            for image, of_kind in task["images"]
+        }
+        done = {}
+        failed = segment_files(
+            paths,
+            root=self.root,
+            segment=segment,
+            classes=networks.classes,
+            max_pixels=self.max_pixels,
+            on_result=lambda image, digest: done.update({str(image): digest}),
+        )
+        return {"done": done, "failed": failed}
+
+
+# Images of one task: enough that reading ahead pays, few enough that many workers have some.
+_AT_ONCE, _TASKS = 64, 256
+
+
+def _on_beam(
+    job: _Segment,
+    paths: dict[pathlib.PurePath, dict[str, pathlib.Path]],
+    runner: Runner,
+    output: pathlib.Path,
+    *,
+    on_result: Callable[[pathlib.PurePath, str], None],
+    on_progress: Callable[[int, int], None],
+) -> list[str]:
+    """As `segment_files`, by the workers of a runner."""
+    tasks = [{"images": piece} for piece in _pieces(paths, min(_AT_ONCE, max(1, len(paths) // _TASKS)))]
+    messages, done = {}, 0
+    on_progress(done, len(paths))
+    for number, outcome in spread(job, tasks, runner, output):
+        for image, digest in outcome["done"].items():
+            on_result(pathlib.PurePath(image), digest)
+        messages[number] = outcome["failed"]
+        done += len(tasks[number]["images"])
+        on_progress(done, len(paths))
+    return [message for number in sorted(messages) for message in messages[number]]
+
+
+def _pieces(paths: dict[pathlib.PurePath, dict[str, pathlib.Path]], size: int) -> Iterator[list[tuple[str, dict]]]:
+    """Images and their results, in JSON, `size` at a time and in order: those of one size share a call on a GPU."""
+    images_of = [(str(image), {kind: str(path) for kind, path in of_kind.items()}) for image, of_kind in paths.items()]
+    for start in range(0, len(images_of), size):
+        yield images_of[start : start + size]
 
 
 def segment_function(inference: Inference, *, confidence: bool = False, size: tuple[int, int] | None = None):

@@ -15,7 +15,6 @@ from msda_tf.beam.spread import spread
 from msda_tf.data.writing import notes
 from msda_tf.data.writing.images import Storage
 from msda_tf.data.writing.notes import Rejected
-from msda_tf.errors import MsdaError
 
 from ..readers.frames import Frame, LabelReader, RawDataset
 from . import scan as scans
@@ -83,13 +82,7 @@ def write(
         if outcome["rejected"]:
             yield shards.NotWritten([Rejected(*bad) for bad in outcome["rejected"]])
             continue
-        result = notes.read_note(directory, plan.file, fingerprints[plan.file])
-        if result is None:
-            raise MsdaError(
-                f"a worker wrote {plan.file}, and it is not in {directory} as seen from here: every worker must mount "
-                "the same folder, at the same path"
-            )
-        yield result
+        yield notes.written(directory, plan.file, fingerprints[plan.file])
 
 
 @dataclass(frozen=True)

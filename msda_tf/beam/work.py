@@ -41,6 +41,8 @@ class Work(beam.DoFn):
             raise MsdaError(_unseen(host, self._current)) from None
         if not (self._place / TASKS).is_file():
             raise MsdaError(_unseen(host, self._place.parent))
+        # Before the job brings TensorFlow: workers on one machine share its GPU.
+        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
         self._job = pickle.loads(self._pickled)
         for folder in self._job.folders:
             if not folder.exists():

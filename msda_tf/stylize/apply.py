@@ -5,17 +5,22 @@ last, so that a killed run goes on where it stopped.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import pathlib
 import re
 import shutil
+import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import tensorflow as tf
 
 from msda_tf import files, lock
+from msda_tf.beam.runner import Runner
+from msda_tf.beam.spread import spread
 from msda_tf.data import manifest as manifests
 from msda_tf.data import records, tfrecord
 from msda_tf.data.manifest import FILE_NAME, Manifest, Shard
@@ -26,6 +31,7 @@ from msda_tf.data.writing.state import Begun, describe
 from msda_tf.errors import MsdaError, UsageError, out_of_memory
 from msda_tf.image_files import decode
 from msda_tf.image_files.headers import BadFrame
+from msda_tf.stylize import run as runs
 from msda_tf.stylize.run import StylizeRun
 from msda_tf.stylize.task import build_unit
 from msda_tf.stylize.tiles import Translator, smallest_tile
@@ -47,6 +53,7 @@ def apply(
     storage: Storage = Storage(),  # noqa: B008 (frozen)
     force: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    runner: Runner | None = None,
 ) -> Manifest:
     """Writes `data/name`: the images of `data/dataset` in the look of the run's target.
 
@@ -60,10 +67,13 @@ def apply(
       storage: image format (None: each image's own) and JPEG quality.
       force: throw away what an earlier run wrote.
       progress: called with (images done, images in all).
+      runner: shards are translated by the workers of this one of Apache Beam, all of which see the same folders,
+        instead of by this process.
 
     Raises:
       UsageError: names, tile or step are not possible, or the folder holds something else.
-      MsdaError: there is no checkpoint, a shard is damaged, memory or disk is full, or another process writes there.
+      MsdaError: there is no checkpoint, a shard is damaged, memory or disk is full, another process writes there, or
+        the runner failed.
     """
     source = manifests.find(data, dataset)
     _check(run, dataset, name, tile)
@@ -81,7 +91,15 @@ def apply(
         if finished := begun.finished():
             return finished
         begun.check_same_options()
-        return _write(source, begun, translator, storage, progress)
+        if runner is None:
+            write = _here(source, directory, translator, storage)
+        else:
+            folders = (run.directory, source.directory, directory)
+            job = _Translate(
+                folders, run.directory, step, tile, source.directory, directory, storage, source.max_pixels
+            )
+            write = functools.partial(_on_beam, job, runner)
+        return _write(source, begun, write, progress)
 
 
 def _check(run: StylizeRun, dataset: str, name: str, tile: int) -> None:
@@ -129,7 +147,12 @@ def _options(run: StylizeRun, source: Manifest, *, step: int, tile: int, storage
     return options
 
 
-def _write(source: Manifest, begun: Begun, translator: Translator, storage: Storage, progress) -> Manifest:
+Write = Callable[[dict[str, str], Callable[[int], None]], Iterator[notes.Result]]
+"""Of shards, file name -> fingerprint, and a function to be called with numbers of images that are done: writes them
+and their notes, and yields what is known of each."""
+
+
+def _write(source: Manifest, begun: Begun, write: Write, progress) -> Manifest:
     todo = {shard.file: shard for split in source.splits.values() for shard in split.shards}
     begun.start(set(todo))
     prints = {file: _fingerprint(shard, begun.options) for file, shard in todo.items()}
@@ -137,24 +160,74 @@ def _write(source: Manifest, begun: Begun, translator: Translator, storage: Stor
     done, total = sum(result.examples for result in results.values()), sum(shard.examples for shard in todo.values())
     progress(done, total)
 
-    def advance():
+    def advance(images=1):
         nonlocal done
-        done += 1
+        done += images
         progress(done, total)
 
-    for file in todo:
-        if file not in results:
-            path = source.directory / file
-            results[file] = _write_shard(
-                path, begun.directory, translator, storage, advance, max_pixels=source.max_pixels
-            )
-            notes.write_note(begun.directory, results[file], prints[file])
+    for result in write({file: prints[file] for file in todo if file not in results}, advance):
+        results[result.file] = result
     manifest = _manifest(source, begun, results)
     if source.class_counts:  # the labels are the same, image by image
         with files.replacing(begun.directory / source.class_counts.file) as temporary:
             shutil.copyfile(source.directory / source.class_counts.file, temporary)
     begun.finish(manifest)
     return manifests.read(begun.directory)
+
+
+def _here(source: Manifest, directory: pathlib.Path, translator: Translator, storage: Storage) -> Write:
+    """Writes shards in this process."""
+
+    def write(todo, advance):
+        for file, print_of_shard in todo.items():
+            path = source.directory / file
+            result = _write_shard(path, directory, translator, storage, advance, max_pixels=source.max_pixels)
+            notes.write_note(directory, result, print_of_shard)
+            yield result
+
+    return write
+
+
+_loading = threading.Lock()
+
+
+@functools.lru_cache(maxsize=1)
+def _load_once(directory: pathlib.Path, step: int, tile: int) -> Translator:
+    return _load(runs.read(directory), step, tile)[1]
+
+
+@dataclass(frozen=True)
+class _Translate:
+    """Translates a shard and writes its note, with networks that are loaded once for each worker."""
+
+    folders: tuple[pathlib.Path, ...]
+    run: pathlib.Path
+    step: int
+    tile: int
+    source: pathlib.Path
+    directory: pathlib.Path
+    storage: Storage
+    max_pixels: int
+
+    def __call__(self, task: dict) -> dict:
+        with _loading:  # a worker may do several tasks at a time
+            translator = _load_once(self.run, self.step, self.tile)
+        path = self.source / task["file"]
+        if notes.read_note(self.directory, path.name, task["fingerprint"]) is None:
+            result = _write_shard(
+                path, self.directory, translator, self.storage, lambda: None, max_pixels=self.max_pixels
+            )
+            notes.write_note(self.directory, result, task["fingerprint"])
+        return {}
+
+
+def _on_beam(job: _Translate, runner: Runner, todo: dict[str, str], advance) -> Iterator[notes.Result]:
+    """Writes shards by the workers of a runner."""
+    tasks = [{"file": file, "fingerprint": print_of_shard} for file, print_of_shard in todo.items()]
+    for number, _ in spread(job, tasks, runner, job.directory):
+        result = notes.written(job.directory, **tasks[number])
+        advance(result.examples)
+        yield result
 
 
 def _fingerprint(shard: Shard, options: dict) -> str:

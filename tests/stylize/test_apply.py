@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+from beam_jobs import TWO
 
 from msda_tf import files
 from msda_tf.data import class_counts, records, tfrecord
@@ -144,3 +145,22 @@ def test_a_damaged_shard_is_named(data, stylize_run, tmp_path):
     with pytest.raises(MsdaError, match=f"{pathlib.Path(shard).name}: damaged record"):
         apply(stylize_run, data=data, dataset="broken", name="new")
     assert not list((data / "new").glob("test-*.tfrecord"))
+
+
+def test_on_beam_the_bytes_are_the_same(data, stylize_run, tmp_path):
+    pytest.importorskip("apache_beam", reason="needs the extra beam")
+    made = apply(stylize_run, data=data, dataset="gta5", name="new", storage=Storage(image_format="png"))
+    expected = {path.name: path.read_bytes() for path in made.directory.iterdir()}
+    shutil.rmtree(made.directory)
+    seen = []
+    again = apply(
+        stylize_run,
+        data=data,
+        dataset="gta5",
+        name="new",
+        storage=Storage(image_format="png"),
+        runner=TWO,
+        progress=lambda *state: seen.append(state),
+    )
+    assert {path.name: path.read_bytes() for path in again.directory.iterdir()} == expected
+    assert seen[0] == (0, 9) and seen[-1] == (9, 9)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 from msda_tf import files
 from msda_tf.data.writing.shard_file import ShardFile
+from msda_tf.errors import MsdaError
 
 
 @dataclass(frozen=True)
@@ -109,3 +110,18 @@ def read_note(directory: pathlib.Path, file: str, print_of_shard: str) -> Result
         return Result(**value | {"rgb_sum": tuple(value["rgb_sum"]), "class_pixels": tuple(value["class_pixels"])})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def written(directory: pathlib.Path, file: str, fingerprint: str) -> Result:
+    """The note of a shard that another machine says it wrote.
+
+    Raises:
+      MsdaError: it is not there.
+    """
+    found = read_note(directory, file, fingerprint)
+    if found is None:
+        raise MsdaError(
+            f"a worker wrote {file}, and it is not in {directory} as seen from here: every worker must mount the same "
+            "folder, at the same path"
+        )
+    return found
