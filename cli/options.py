@@ -31,6 +31,15 @@ class Path(click.Path):
         return super().convert(value, param, ctx)
 
 
+class Folder(Path):
+    """A folder of this machine, or the URL of one elsewhere, which stays a string."""
+
+    def convert(self, value, param, ctx):
+        if isinstance(value, str) and files.is_url(value):
+            return value
+        return super().convert(value, param, ctx)
+
+
 class Number(click.FloatRange):
     """A number within a range; neither infinite nor NaN, which lies in every range."""
 
@@ -96,10 +105,10 @@ max_pixels = click.option(
 )
 
 
-def chosen_runner(name: str | None, settings: tuple[str, ...]) -> Runner | None:
+def chosen_runner(name: str | None, settings: tuple[str, ...], *, elsewhere: bool = False) -> Runner | None:
     """What --runner and --beam-option ask for; None without them. Raises UsageError as `msda_tf.beam.runner.choose`."""
     if name is None:
         if settings:
             raise UsageError(f"--beam-option {settings[0]} has no meaning without --runner: name one, or leave it out")
         return None
-    return runners.choose(name, settings)
+    return runners.choose(name, settings, elsewhere=elsewhere)

@@ -9,13 +9,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
+from msda_tf import files
 from msda_tf.data import manifest as manifests
 from msda_tf.data_prep.readers import DESCRIBED, READERS, Reader
 from msda_tf.errors import UsageError
 from msda_tf.printable import printable
 
+from . import elsewhere, terminal
 from . import options as types
-from . import terminal
 from .options import beam_options, chosen_runner, max_pixels, runner
 from .terminal import command_line, say
 
@@ -33,10 +34,10 @@ READER_OPTIONS = tuple(dict.fromkeys(option for reader in READERS.values() for o
     help=f"{', '.join(READERS)}, or a name that msda-tf datasets lists: what the raw data are.",
 )
 @click.option("--config", type=types.Path(), help="YAML file that describes a custom data set.")
-@click.option("--raw", type=types.Path(), help="Raw folder.  [default: raw/<dataset>]")
+@click.option("--raw", type=types.Folder(), help="Raw folder.  [default: raw/<dataset>]")
 @click.option(
     "--output",
-    type=types.Path(file_okay=False),
+    type=types.Folder(file_okay=False),
     help="Folder of prepared data sets.  [default: data; for miniature data-miniature]",
 )
 @click.option("--name", help="Name of the prepared data set, a folder in --output.  [default: <dataset>]")
@@ -111,28 +112,39 @@ def command(context, dataset, raw, output, name, verify, runner, beam_options, *
     if reader.drawn:
         _miniature(output or pathlib.Path("data-miniature"), verify=verify, options=options)
         return
-    options["runner"] = chosen_runner(runner, beam_options)
+    both_elsewhere = files.is_url(str(raw)) and files.is_url(str(output))
+    chosen = chosen_runner(runner, beam_options, elsewhere=both_elsewhere)
     description = _describe(dataset, options) if reader.module == DESCRIBED.module else None
     known_as = dataset if description is None else description.name
     name = name or known_as
     if pathlib.PurePath(name).name != name or name.startswith("."):
         raise UsageError(f"--name {name} is no folder name: use letters, digits, - and _")
     output = output or pathlib.Path("data")
+    if verify and files.is_url(str(output)):
+        raise UsageError(f"--verify reads shards, and {output} is a URL: copy the data set to this machine first")
     if verify and not options["force"] and (output / name / manifests.FILE_NAME).is_file():
         _verify(manifests.read(output / name), options["workers"])
         return
-    raw = raw or pathlib.Path("raw") / known_as
-    if description is not None:
-        found = reader.load().find(raw, description, kind=dataset)
-    else:
-        if reader is READERS["folder"]:
-            raw = _frames(context, raw, output / "raw" / name, options)
-        given = {option: options[option] for option in reader.options if options[option] is not None}
-        found = reader.load().find(raw, **given)
-    prepared = _prepare(found, output, name, options)
+    with elsewhere.folders(raw or pathlib.Path("raw") / known_as, output, name, chosen) as places:
+        raw = places.raw
+        if description is not None:
+            found = reader.load().find(raw, description, kind=dataset)
+        else:
+            if reader is READERS["folder"]:
+                if files.is_url(str(output)) and raw.is_file():
+                    raise UsageError(
+                        f"{raw} is a film, whose frames are kept on this machine: name a path with --output"
+                    )
+                raw = _frames(context, raw, places.output / "raw" / name, options)
+            given = {option: options[option] for option in reader.options if options[option] is not None}
+            found = reader.load().find(raw, **given)
+        prepared = _prepare(found, places.output, name, options | {"runner": places.runner})
+        _summarize(prepared, places.shown)
     if verify:
         _verify(prepared.manifest, options["workers"])
-    if dataset in PAPER:
+    if files.is_url(str(output)):
+        say("Next: copy it to a folder that training sees, and name that with msda-tf train --data")
+    elif dataset in PAPER:
         train_on = command_line("msda-tf", "train", "--target", name, "--data", output)
         say(f"Next: {train_on}    when the other data sets are prepared, too")
     else:
@@ -230,11 +242,12 @@ def _prepare(found, output: pathlib.Path, name: str, options: dict):
         )
     for notice in prepared.notices:
         say(f"note: {notice}")
-    _summarize(prepared, output / name)
     return prepared
 
 
 def _miniature(output: pathlib.Path, *, verify: bool, options: dict) -> None:
+    if files.is_url(str(output)):
+        raise UsageError(f"{output} is a URL: expected a path on this machine, where miniature is drawn")
     if output == pathlib.Path("data"):
         raise UsageError("--output data is for real data sets, and miniature uses their names: choose another folder")
     from msda_tf.data_prep.miniature import generated
@@ -252,6 +265,7 @@ def _miniature(output: pathlib.Path, *, verify: bool, options: dict) -> None:
         )
     for name, raw in found.items():
         prepared = _prepare(raw, output, name, options)
+        _summarize(prepared, str(output / name))
         if verify:
             _verify(prepared.manifest, options["workers"])
     say(f"Next: {command_line('msda-tf', 'train', '--target', 'synthia', '--data', output)}")
@@ -295,7 +309,7 @@ def _progress(name: str):
         yield progress
 
 
-def _summarize(prepared, directory: pathlib.Path) -> None:
+def _summarize(prepared, directory: str) -> None:
     manifest = prepared.manifest
     shards = {shard for split in manifest.splits.values() for shard in split.shards}
     table = Table(title=printable(directory), title_justify="left", title_style="bold")
@@ -315,7 +329,7 @@ def _summarize(prepared, directory: pathlib.Path) -> None:
     if prepared.excluded:
         say(f"left out, as they are known to be damaged in the published data: {', '.join(prepared.excluded)}")
     if prepared.rejected:
-        say(f"left out: {len(prepared.rejected)} bad frames, listed in {directory / 'rejected.csv'}")
+        say(f"left out: {len(prepared.rejected)} bad frames, listed in {directory}/rejected.csv")
     if prepared.reused == len(shards):
         say("nothing had to be done: it was prepared before")
     elif prepared.reused:

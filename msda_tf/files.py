@@ -19,6 +19,11 @@ from msda_tf.errors import MsdaError, UsageError, reason
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
+def is_url(text: str) -> bool:
+    """Whether a path as a user writes it is a URL."""
+    return _URL.match(text) is not None
+
+
 def local_path(text: str) -> pathlib.Path:
     """A path as a user writes it; `~` and `~NAME` at its beginning are home folders.
 
@@ -29,7 +34,7 @@ def local_path(text: str) -> pathlib.Path:
         raise UsageError("an empty path: name a file or folder (is a variable of the shell not set?)")
     if "\0" in text:
         raise UsageError(f"{text}: a path cannot hold a NUL character")
-    if _URL.match(text):
+    if is_url(text):
         raise UsageError(
             f"{text} is a URL: expected a path on this machine; copy the files here, or mount them, and name these"
         )

@@ -92,9 +92,11 @@ def prepare(
     directory.mkdir(parents=True, exist_ok=True)
     with lock.hold(directory, "msda-tf prepare"):
         workers, report = workers or cores(), _Reporter(progress)
-        source = Source(raw, workers=workers, report=report.comparing)
+        places = runner.places if runner else ()
+        source = Source(raw, workers=workers, report=report.comparing, places=places)
         options = options_of(raw, storage, max_pixels=max_pixels)
-        begun = Begun(directory, options, root=raw.root, same_input=source.same)
+        origin = next((place.url(raw.root) for place in places if raw.root.is_relative_to(place.here)), None)
+        begun = Begun(directory, options, root=raw.root, same_input=source.same, origin=origin)
         if force:
             begun.clear()
         if finished := begun.finished():

@@ -7,11 +7,13 @@ comes back by its note.
 import dataclasses
 import pathlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from msda_tf.beam.remote import Place, Visit
 from msda_tf.beam.runner import Runner
 from msda_tf.beam.spread import spread
+from msda_tf.data import manifest as manifests
 from msda_tf.data.writing import notes
 from msda_tf.data.writing.images import Storage
 from msda_tf.data.writing.notes import Rejected
@@ -38,8 +40,9 @@ def scan(
     frames = raw.frames
     pieces = [frames[start : start + CHECKED_AT_ONCE] for start in range(0, len(frames), CHECKED_AT_ONCE)]
     tasks = [{"frames": _packed(piece)} for piece in pieces]
+    job = _Check(_seen(runner, raw.root), runner.places, raw.labels, max_pixels)
     found = {}
-    for number, outcome in spread(_Check((raw.root,), raw.labels, max_pixels), tasks, runner, directory):
+    for number, outcome in spread(job, tasks, runner, directory):
         rejected = tuple(Rejected(*bad) for bad in outcome["rejected"])
         found[number] = scans.Scanned(rejected, tuple(outcome["turned"]), tuple(outcome["deep"]))
         advance(len(pieces[number]))
@@ -71,17 +74,23 @@ def write(
     """
     # Workers need to know neither the frames of other shards nor what became of bad ones.
     alone = dataclasses.replace(raw, parts=(), rejected=(), notices=())
-    job = _Write((raw.root, directory), alone, directory, storage, max_pixels, skip)
+    job = _Write(_seen(runner, raw.root, directory), runner.places, alone, directory, storage, max_pixels, skip)
     tasks = [
         {"file": plan.file, "part": plan.part, "frames": _packed(plan.frames), "fingerprint": fingerprints[plan.file]}
         for plan in todo
     ]
+    mirror = runner.mirror
+    if mirror:
+        mirror.sync(last=manifests.FILE_NAME)
     for number, outcome in spread(job, tasks, runner, directory):
         plan = todo[number]
         advance(len(plan.frames))
         if outcome["rejected"]:
             yield shards.NotWritten([Rejected(*bad) for bad in outcome["rejected"]])
             continue
+        if mirror:
+            mirror.receive(directory / plan.file, content=False)
+            mirror.receive(notes.note_path(directory, plan.file), content=True)
         yield notes.written(directory, plan.file, fingerprints[plan.file])
 
 
@@ -90,13 +99,15 @@ class _Check:
     """Looks at the headers of some frames."""
 
     folders: tuple[pathlib.Path, ...]
+    places: tuple[Place, ...]
     labels: LabelReader | None
     max_pixels: int
 
     def __call__(self, task: dict) -> dict:
-        found = scans.scan(_unpacked(task["frames"]), self.labels, max_pixels=self.max_pixels, workers=1)
-        rejected = [dataclasses.astuple(bad) for bad in found.rejected]
-        return {"rejected": rejected, "turned": found.turned, "deep": found.deep}
+        with Visit(self.places) as visit:
+            frames = _unpacked(task["frames"], visit)
+            found = scans.scan(frames, self.labels, max_pixels=self.max_pixels, workers=1)
+            return {"rejected": _worded(found.rejected, visit), "turned": found.turned, "deep": found.deep}
 
 
 @dataclass(frozen=True)
@@ -104,6 +115,7 @@ class _Write:
     """Writes a shard and its note, unless both are there."""
 
     folders: tuple[pathlib.Path, ...]
+    places: tuple[Place, ...]
     raw: RawDataset
     directory: pathlib.Path
     storage: Storage
@@ -111,29 +123,48 @@ class _Write:
     skip: bool
 
     def __call__(self, task: dict) -> dict:
-        plan = shards.Plan(task["file"], task["part"], _unpacked(task["frames"]))
-        if notes.read_note(self.directory, plan.file, task["fingerprint"]):
+        if notes.read_note(self.directory, task["file"], task["fingerprint"]):
             return {"rejected": []}
-        try:
-            result = shards.write(
-                plan,
-                self.directory,
-                raw=self.raw,
-                storage=self.storage,
-                max_pixels=self.max_pixels,
-                allow_bad=shards.allowed(self.raw, skip=self.skip),
-                cancelled=threading.Event(),
-                on_frame=lambda: None,
-            )
-        except shards.NotWritten as error:
-            return {"rejected": [dataclasses.astuple(bad) for bad in error.rejected]}
-        notes.write_note(self.directory, result, task["fingerprint"])
+        with Visit(self.places) as visit:
+            plan = shards.Plan(task["file"], task["part"], _unpacked(task["frames"], visit))
+            written = visit.path(self.directory / plan.file)
+            try:
+                result = shards.write(
+                    plan,
+                    written.parent,
+                    raw=self.raw,
+                    storage=self.storage,
+                    max_pixels=self.max_pixels,
+                    allow_bad=shards.allowed(self.raw, skip=self.skip),
+                    cancelled=threading.Event(),
+                    on_frame=lambda: None,
+                )
+            except shards.NotWritten as error:
+                return {"rejected": _worded(error.rejected, visit)}
+            rejected = tuple(Rejected(*bad) for bad in _worded(result.rejected, visit))
+            notes.write_note(written.parent, dataclasses.replace(result, rejected=rejected), task["fingerprint"])
+            visit.send(written)
+            visit.send(notes.note_path(written.parent, plan.file))
         return {"rejected": []}
 
 
-def _packed(frames: list[Frame] | tuple[Frame, ...]) -> list[list[str | None]]:
+def _seen(runner: Runner, *paths: pathlib.Path) -> tuple[pathlib.Path, ...]:
+    """Those of some folders that workers must see, as they are not elsewhere."""
+    return tuple(path for path in paths if not any(path.is_relative_to(place.here) for place in runner.places))
+
+
+def _packed(frames: Sequence[Frame]) -> list[list[str | None]]:
     return [[frame.name, str(frame.image), frame.label and str(frame.label)] for frame in frames]
 
 
-def _unpacked(packed: list[list[str | None]]) -> tuple[Frame, ...]:
-    return tuple(Frame(name, pathlib.Path(image), label and pathlib.Path(label)) for name, image, label in packed)
+def _unpacked(packed: list[list[str | None]], visit: Visit) -> tuple[Frame, ...]:
+    """Frames whose files this worker has."""
+    return tuple(
+        Frame(name, *(path and visit.bring(pathlib.Path(path)) for path in (image, label)))
+        for name, image, label in packed
+    )
+
+
+def _worded(rejected: Sequence[Rejected], visit: Visit) -> list[tuple[str, str, str]]:
+    """In JSON, with names of files that are understood elsewhere."""
+    return [(bad.frame, visit.words(bad.file), visit.words(bad.reason)) for bad in rejected]

@@ -4,12 +4,13 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import google_crc32c
 
 from msda_tf import files
+from msda_tf.beam.remote import Place, Visit
 from msda_tf.image_files import headers
 
 from ..readers.frames import Frame, RawDataset
@@ -34,10 +35,18 @@ class Source:
       raw: the data set.
       workers: files read at a time, where content must be compared.
       report: called with the number of frames before they are compared, and with None for each one that was.
+      places: shadows of folders elsewhere, from where files are brought to be read.
     """
 
-    def __init__(self, raw: RawDataset, *, workers: int, report: Callable[[int | None], None]):
-        self._raw, self._workers, self._report = raw, workers, report
+    def __init__(
+        self,
+        raw: RawDataset,
+        *,
+        workers: int,
+        report: Callable[[int | None], None],
+        places: Sequence[Place] = (),
+    ):
+        self._raw, self._workers, self._report, self._places = raw, workers, report, places
         # At the beginning: a file that is corrected during the conversion is another one afterwards.
         self._stats = {path: _stat(path) for frame in raw.frames for path in (frame.image, frame.label) if path}
 
@@ -78,7 +87,8 @@ class Source:
         self._report(len(todo))
 
         def read(frame: Frame) -> Checksums:
-            found = tuple(path and _checksum_of(path) for path in (frame.image, frame.label))
+            with Visit(self._places) as visit:
+                found = tuple(path and _checksum_of(path, visit) for path in (frame.image, frame.label))
             self._report(None)
             return found
 
@@ -97,10 +107,10 @@ def _stat(path: pathlib.Path) -> tuple[int, int] | None:
     return status.st_size, status.st_mtime_ns
 
 
-def _checksum_of(path: pathlib.Path) -> int | None:
+def _checksum_of(path: pathlib.Path, visit: Visit) -> int | None:
     crc = google_crc32c.Checksum()
     try:
-        with files.open_regular(path) as file:
+        with files.open_regular(visit.bring(path)) as file:
             if os.fstat(file.fileno()).st_size > headers.LONGEST:
                 return None  # no frame, whatever it holds
             while piece := file.read(2**20):

@@ -16,6 +16,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 
+from msda_tf.beam import remote
 from msda_tf.beam.work import Work
 
 
@@ -34,9 +35,10 @@ def main() -> None:
     threading.Thread(target=lambda: (sys.stdin.buffer.read(), leave()), daemon=True).start()
     threading.excepthook = _end_with_a_worker
     try:
-        pipeline = beam.Pipeline(runner=spec["runner"].name, options=PipelineOptions(list(spec["runner"].flags)))
+        remote.connect(spec["flags"])
+        pipeline = beam.Pipeline(runner=spec["runner"], options=PipelineOptions(list(spec["flags"])))
         tasks = pipeline | "tasks" >> beam.Create(spec["tasks"]) | "spread" >> beam.Reshuffle()
-        _ = tasks | "work" >> beam.ParDo(Work(spec["job"], spec["place"], spec["current"], spec["versions"]))
+        _ = tasks | "work" >> beam.ParDo(Work(spec["job"], spec["folder"], spec["current"], spec["versions"]))
         result = pipeline.run()
         running.append(result)
         done = (result.wait_until_finish() or result.state) == PipelineState.DONE

@@ -11,10 +11,14 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from msda_tf.beam.remote import Mirror, Place
 from msda_tf.errors import UsageError
 
 RUNNERS = ("DirectRunner", "FlinkRunner", "SparkRunner", "PortableRunner")
 """Those whose workers can share folders with this machine."""
+
+DATAFLOW = "DataflowRunner"
+"""The one whose workers cannot, so that everything must lie elsewhere."""
 
 _PORTABLE = RUNNERS[1:]
 
@@ -25,8 +29,8 @@ _ONLY_FOR = {
     "SparkRunnerOptions": ("SparkRunner", "PortableRunner"),
     "PortableOptions": _PORTABLE,
     "JobServerOptions": _PORTABLE,
-    "GoogleCloudOptions": (),
-    "WorkerOptions": (),
+    "GoogleCloudOptions": (DATAFLOW,),
+    "WorkerOptions": (DATAFLOW,),
     "TestDataflowOptions": (),
     "KafkaStreamsRunnerOptions": (),
     "PrismRunnerOptions": (),
@@ -42,34 +46,43 @@ class Runner:
     Attributes:
       name: one of `RUNNERS`.
       flags: its options, as Beam's own command line has them.
+      places: shadows of folders elsewhere, which workers read from and write to by Beam's file systems.
+      mirror: of these, the folder of results.
     """
 
     name: str
     flags: tuple[str, ...] = ()
+    places: tuple[Place, ...] = ()
+    mirror: Mirror | None = None
 
 
-def choose(name: str, settings: tuple[str, ...] = ()) -> Runner:
+def choose(name: str, settings: tuple[str, ...] = (), *, elsewhere: bool = False) -> Runner:
     """A runner and its options, checked as far as this machine can tell.
 
     Args:
-      name: one of `RUNNERS`.
+      name: one of `RUNNERS`, or `DATAFLOW`.
       settings: "KEY=VALUE", with Beam's names of options; "true" and "false" for switches.
+      elsewhere: whether all data lie where workers reach them without sharing a folder.
 
     Raises:
       UsageError: there is no such runner or option, the option is another runner's, its value is none that it takes, or
         something that the runner needs is not installed.
     """
-    if name == "DataflowRunner":
+    if name == DATAFLOW and not elsewhere:
         raise UsageError(
-            "--runner DataflowRunner: Dataflow's workers share no folder with this machine, and data are read from and "
-            f"written to folders; use one of {', '.join(RUNNERS)} on machines that mount the same folders"
+            f"--runner {DATAFLOW}: Dataflow's workers share no folder with this machine; it is for prepare alone, with "
+            f"--raw and --output on gs://. With folders that all machines mount, use one of {', '.join(RUNNERS)}"
         )
-    if name not in RUNNERS:
+    if name not in (*RUNNERS, DATAFLOW):
         near = difflib.get_close_matches(name.lower(), [known.lower() for known in RUNNERS], n=1)
         guess = "".join(f": did you mean {known}?" for known in RUNNERS if known.lower() in near)
         raise UsageError(f"--runner {name} is not one of {', '.join(RUNNERS)}{guess}")
     if importlib.util.find_spec("apache_beam") is None:
         raise UsageError(f"--runner {name} needs Apache Beam, which is not installed: pip install 'msda-tf[beam]'")
+    if name == DATAFLOW and importlib.util.find_spec("apitools") is None:
+        raise UsageError(
+            f"--runner {name} needs Google's packages, which are not installed: pip install 'apache-beam[gcp]'"
+        )
     known = _options()
     given = [_parsed(setting) for setting in settings]
     flags = tuple(flag for key, value in given for flag in _flags(name, key, value, known))

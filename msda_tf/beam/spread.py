@@ -6,6 +6,7 @@ died has left is known. Where the runner itself gives up or hangs, the pipeline 
 """
 
 import contextlib
+import itertools
 import json
 import os
 import pathlib
@@ -15,12 +16,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from msda_tf import files
-from msda_tf.beam import versions
+from msda_tf.beam import folders, versions
+from msda_tf.beam.folders import Here, There
 from msda_tf.beam.runner import Runner
 from msda_tf.errors import MsdaError, UsageError
 
@@ -69,11 +71,14 @@ def spread(job: Job, tasks: Sequence[dict], runner: Runner, directory: pathlib.P
     if not tasks:
         return
     place = directory / FOLDER
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
-    pieces, log = _write_tasks(place / TASKS, tasks), place / "log.txt"
-    given = {"runner": runner, "job": pickle.dumps(job), "place": place, "current": os.getcwd()}
-    given |= {"versions": versions.installed()}
+    folder = folders.shared(place, runner.places)
+    folder.make()
+    place.mkdir(parents=True, exist_ok=True)
+    pieces, log = _write_tasks(folder, tasks), place / "log.txt"
+    if isinstance(folder, There):  # its shadow does not last
+        log = pathlib.Path(tempfile.mkdtemp(prefix="msda-tf-log-")) / "log.txt"
+    given = {"runner": runner.name, "flags": runner.flags, "job": pickle.dumps(job), "folder": folder}
+    given |= {"current": os.getcwd(), "versions": versions.installed()}
     todo, failures = set(range(len(tasks))), 0
     while todo:
         given["tasks"] = [pieces[number] for number in sorted(todo)]
@@ -83,10 +88,10 @@ def spread(job: Job, tasks: Sequence[dict], runner: Runner, directory: pathlib.P
             while not ended:
                 ended = process.poll() is not None  # before the last look, so that it misses nothing
                 began = time.monotonic()
-                found = _outcomes(place, todo)
-                for number, outcome in found:
+                found = _outcomes(folder, todo)
+                for number, value in found:
                     todo.discard(number)
-                    yield number, outcome
+                    yield number, value
                 if not (ended or found):
                     time.sleep(min(5, max(0.1, 5 * (time.monotonic() - began))))
         if todo:
@@ -97,35 +102,28 @@ def spread(job: Job, tasks: Sequence[dict], runner: Runner, directory: pathlib.P
                     f"{runner.name} failed {_ATTEMPTS} times with {len(todo)} of {len(tasks)} tasks left: {_last(log)} "
                     f"(all of its words are in {log})"
                 )
+    folder.remove()
     shutil.rmtree(place, ignore_errors=True)
+    shutil.rmtree(log.parent, ignore_errors=True)
 
 
-def parse(line: bytes) -> dict:
-    """A task as a worker finds it in the file of tasks."""
-    return json.loads(line)
+def outcome(number: int) -> str:
+    """Name of the file that says what came of a task."""
+    return f"{number}.json"
 
 
-def outcome_path(place: pathlib.Path, number: int) -> pathlib.Path:
-    """The file that says what came of a task."""
-    return place / f"{number}.json"
-
-
-def _write_tasks(path: pathlib.Path, tasks: Sequence[dict]) -> list[tuple[int, int, int]]:
+def _write_tasks(folder: Here | There, tasks: Sequence[dict]) -> list[tuple[int, int, int]]:
     """Writes all tasks into one file; (number, first byte, length) of each."""
-    pieces, position = [], 0
-    with open(path, "wb") as file:
-        for number, task in enumerate(tasks):
-            line = json.dumps(task).encode() + b"\n"
-            file.write(line)
-            pieces.append((number, position, len(line)))
-            position += len(line)
-    return pieces
+    lines = [json.dumps(task).encode() + b"\n" for task in tasks]
+    folder.write(TASKS, b"".join(lines))
+    starts = itertools.accumulate(map(len, lines), initial=0)
+    return [(number, start, len(line)) for number, (start, line) in enumerate(zip(starts, lines, strict=False))]
 
 
-def _outcomes(place: pathlib.Path, todo: set[int]) -> list[tuple[int, dict]]:
+def _outcomes(folder: Here | There, todo: set[int]) -> list[tuple[int, dict]]:
     """What came of tasks since the last look."""
-    there = {int(path.stem) for path in map(pathlib.Path, os.listdir(place)) if re.fullmatch(r"\d+\.json", path.name)}
-    return [(number, files.read_json(outcome_path(place, number), at_most=2**30)) for number in sorted(there & todo)]
+    there = {int(name.removesuffix(".json")) for name in folder.names() if re.fullmatch(r"\d+\.json", name)}
+    return [(number, json.loads(folder.read(outcome(number)))) for number in sorted(there & todo)]
 
 
 @contextlib.contextmanager

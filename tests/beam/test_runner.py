@@ -17,7 +17,7 @@ def test_a_runner_that_is_none_or_cannot_work_here():
     with pytest.raises(UsageError, match="--runner FlinkRuner is not one of DirectRunner, .*did you mean FlinkRunner"):
         runners.choose("FlinkRuner")
     with pytest.raises(UsageError, match="Dataflow's workers share no folder"):
-        runners.choose("DataflowRunner")
+        runners.choose(runners.DATAFLOW)
 
 
 def test_without_the_extra(monkeypatch):
@@ -49,7 +49,8 @@ def test_options_become_flags():
         ("DirectRunner", "flink_master=a:1", "an option of FlinkRunner and PortableRunner: leave it out"),
         ("FlinkRunner", "spark_version=3", "an option of SparkRunner and PortableRunner"),
         ("FlinkRunner", "direct_num_workers=4", "an option of DirectRunner"),
-        ("FlinkRunner", "region=europe", "an option of runners that msda-tf does not use"),
+        ("FlinkRunner", "region=europe", "an option of DataflowRunner: leave it out"),
+        ("FlinkRunner", "prism_location=x", "an option of runners that msda-tf does not use"),
         ("FlinkRunner", "flink_submit_uber_jar=perhaps", "expected true or false"),
         ("FlinkRunner", "flink_job_server_jar=/nowhere.jar", "there is no such file"),
         ("DirectRunner", "runner=FlinkRunner", "name the runner with --runner"),

@@ -82,14 +82,15 @@ def mean_rgb(results: Iterable[Result]) -> tuple[float, float, float]:
     return tuple(sum(result.rgb_sum[channel] for result in results) / pixels for channel in range(3))
 
 
-def _note_path(directory: pathlib.Path, file: str) -> pathlib.Path:
+def note_path(directory: pathlib.Path, file: str) -> pathlib.Path:
+    """The note beside the shard `file`."""
     return directory / f".{file}.json"
 
 
 def write_note(directory: pathlib.Path, result: Result, print_of_shard: str) -> None:
     """Leaves a note beside a finished shard, by which a later run knows that it need not be written again."""
     value = {"fingerprint": print_of_shard, **asdict(result)}
-    files.write_json(_note_path(directory, result.file), {"checksum": _checksum(value), **value})
+    files.write_json(note_path(directory, result.file), {"checksum": _checksum(value), **value})
 
 
 def _checksum(value: dict) -> str:
@@ -99,7 +100,7 @@ def _checksum(value: dict) -> str:
 def read_note(directory: pathlib.Path, file: str, print_of_shard: str) -> Result | None:
     """The note's content if the shard is there and was made by the same conversion; None otherwise."""
     try:
-        value = files.read_json(_note_path(directory, file))
+        value = files.read_json(note_path(directory, file))
         if value.pop("checksum") != _checksum(value):
             return None
         if value.pop("fingerprint") != print_of_shard or (directory / file).stat().st_size != value["bytes"]:

@@ -30,12 +30,20 @@ class Begun:
       options: those of the conversion (`options_of`).
       root: the folder of what is to be converted.
       same_input: of the options in dataset.json, tells whether it was made from what is to be converted now.
+      origin: what `root` is called in dataset.json, if not by its whole path.
     """
 
     def __init__(
-        self, directory: pathlib.Path, options: dict, *, root: pathlib.Path, same_input: Callable[[dict], bool]
+        self,
+        directory: pathlib.Path,
+        options: dict,
+        *,
+        root: pathlib.Path,
+        same_input: Callable[[dict], bool],
+        origin: str | None = None,
     ):
         self.directory, self.options, self.root, self.same_input = directory, options, root, same_input
+        self.origin = origin or str(root.resolve())
 
     def finished(self) -> Manifest | None:
         """The manifest if the folder is finished with the same options and input; None if it is not finished.
@@ -125,7 +133,7 @@ def describe(
     """
     return {
         **begun.options,
-        "raw": str(begun.root.resolve()),
+        "raw": begun.origin,
         **origin,
         "sizes": sizes,
         "excluded": excluded,
