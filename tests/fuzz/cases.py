@@ -24,6 +24,7 @@ from PIL import Image
 
 from msda_tf import config as configuration
 from msda_tf import files, runs, train, weights
+from msda_tf.beam import runner as runners
 from msda_tf.cli import main
 from msda_tf.config import FIELDS, knobs
 from msda_tf.config.branches import plan
@@ -98,6 +99,16 @@ def stylize_settings(rng, world, here):
     given |= dict(_setting(rng, knobs.fields(StylizeConfig)) for _ in range(rng.choice((1, 2, 4))))
     config, _ = stylize_config.resolve(preset="miniature", settings=given)
     stylize_config.validate(config)
+
+
+def beam_options(rng, world, here):
+    """Options of Beam's runners."""
+    names = ("direct_num_workers", "direct_running_mode", "flink_master", "flink_submit_uber_jar", "job_endpoint")
+    names += ("environment_config", "beam_plugins", "region", "labels", "number_of_worker_harness_threads", "runner")
+    given = [(rng.choice([*names, rng.choice(mutations.WORDS)]), rng.choice(mutations.WORDS + mutations.NUMBERS))]
+    given += [(rng.choice(names), mutations.value(rng)) for _ in range(rng.choice((0, 1, 3)))]
+    settings = tuple(f"{name}={value}" for name, value in given) + tuple(rng.choices(("", "=", "a", "a=b=c"), k=1))
+    runners.choose(rng.choice((*runners.RUNNERS, runners.DATAFLOW, "x")), settings[: rng.choice((1, 2, 9))])
 
 
 def _copied_set(world: World, here: pathlib.Path) -> pathlib.Path:
@@ -421,6 +432,7 @@ ALL = {
         settings_file: 4,
         settings: 8,
         stylize_settings: 3,
+        beam_options: 2,
         data_set: 10,
         shard: 8,
         notes: 5,
