@@ -13,8 +13,8 @@ from msda_tf import files, lock
 from msda_tf.beam.runner import Runner
 from msda_tf.beam.spread import spread
 from msda_tf.errors import MsdaError, UsageError
-from msda_tf.image_files import film
-from msda_tf.image_files.headers import MAX_PIXELS
+from msda_tf.image_files import film, headers
+from msda_tf.image_files.headers import MAX_PIXELS, BadFrame
 from msda_tf.inference.members import Inference
 from msda_tf.prediction import images, record, results, submission, video
 from msda_tf.prediction.image_files import segment_files
@@ -284,7 +284,7 @@ class _Segment:
             )
         paths = {
             pathlib.PurePath(image): {kind: pathlib.Path(path) for kind, path in of_kind.items()}
-            for image, of_kind in task["images"]
+            for image, of_kind in sorted(task["images"], key=lambda each: self._size(each[0]))
         }
         done = {}
         failed = segment_files(
@@ -296,6 +296,14 @@ class _Segment:
             on_result=lambda image, digest: done.update({str(image): digest}),
         )
         return {"done": done, "failed": failed}
+
+    def _size(self, image: str) -> tuple[int, int]:
+        """By which images of a task are ordered: neighbours of one size share a call on a GPU."""
+        try:
+            header = headers.read(self.root / image, max_pixels=self.max_pixels)
+        except BadFrame:
+            return 0, 0  # whoever reads it will say why
+        return header.height, header.width
 
 
 # Images of one task: enough that reading ahead pays, few enough that many workers have some.
@@ -325,7 +333,7 @@ def _on_beam(
 
 
 def _pieces(paths: dict[pathlib.PurePath, dict[str, pathlib.Path]], size: int) -> Iterator[list[tuple[str, dict]]]:
-    """Images and their results, in JSON, `size` at a time and in order: those of one size share a call on a GPU."""
+    """Images and their results, in JSON, `size` at a time."""
     images_of = [(str(image), {kind: str(path) for kind, path in of_kind.items()}) for image, of_kind in paths.items()]
     for start in range(0, len(images_of), size):
         yield images_of[start : start + size]
