@@ -31,6 +31,7 @@ class Size(click.ParamType):
 @options.mean_of
 @options.select
 @options.serve
+@options.palette
 @click.option("--confidence", is_flag=True, help="Also give the probability of each pixel's class.")
 @click.option("--color-map", is_flag=True, help="Also give the label map in the classes' colours.")
 @click.option("--size", type=Size(), help="Take only images of this size.  [default: any]")

@@ -10,6 +10,7 @@ from msda_tf.beam import runner as runners
 from msda_tf.beam.runner import RUNNERS, Runner
 from msda_tf.config import FIELDS
 from msda_tf.errors import UsageError
+from msda_tf.evaluation import palettes
 from msda_tf.image_files.headers import LARGEST, MAX_PIXELS
 
 MERGE_RULES = FIELDS["merge"].metadata["choices"]
@@ -87,6 +88,13 @@ serve = click.option(
     "--serve",
     type=click.Choice(["teacher", "student"]),
     help="Weights to use of a run that has a teacher.  [default: the run's, the teacher]",
+)
+palette = click.option(
+    "--palette",
+    type=click.Choice(palettes.PALETTES),
+    default=palettes.OWN,
+    show_default=True,
+    help="Colours of the classes: their own, or such as colour-blind eyes tell apart.",
 )
 runner = click.option(
     "--runner",

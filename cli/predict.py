@@ -3,7 +3,7 @@
 import click
 
 from msda_tf.errors import MsdaError, UsageError
-from msda_tf.prediction.results import DEFAULT_KINDS, KINDS
+from msda_tf.prediction.results import DEFAULT_KINDS, KINDS, SHOWN
 
 from . import options, quiet, terminal
 from .progress import counting
@@ -39,6 +39,8 @@ from .terminal import say
 @options.mean_of
 @options.select
 @options.serve
+@options.palette
+@click.option("--legend", is_flag=True, help="Names and colours of the classes below colours and overlays.")
 def command(directories, source, output, kinds, submission, tta, runner, beam_options, **others):
     """Segment images or a video.
 
@@ -50,7 +52,7 @@ def command(directories, source, output, kinds, submission, tta, runner, beam_op
     Examples:
       msda-tf predict --run runs/cityscapes --input frame.png --output results
       msda-tf predict --run runs/cityscapes --input frames/ --output results --resume
-      msda-tf predict --run runs/cityscapes --input drive.mp4 --output results --outputs overlays
+      msda-tf predict --run runs/cityscapes --input drive.mp4 --output results --outputs overlays --legend
       msda-tf predict --run runs/cityscapes --input leftImg8bit/test --output results --submission cityscapes
       msda-tf predict --run /mnt/run --input /mnt/frames --output /mnt/results --resume --runner DirectRunner \\
         --beam-option direct_running_mode=multi_processing --beam-option direct_num_workers=2
@@ -62,8 +64,10 @@ def command(directories, source, output, kinds, submission, tta, runner, beam_op
 
     if not set(kinds or ()) <= set(KINDS):
         raise UsageError(f"--outputs {','.join(kinds)}: expected some of {','.join(KINDS)}")
-    if submission and kinds:
-        raise UsageError("--submission writes labelIds alone: leave --outputs out")
+    if others["legend"] and not set(kinds or DEFAULT_KINDS) & set(SHOWN):
+        raise UsageError(f"--legend has no meaning without {' or '.join(SHOWN)} among --outputs: leave it out")
+    if submission and (kinds or others["legend"]):
+        raise UsageError("--submission writes labelIds alone: leave --outputs and --legend out")
     kinds = kinds or DEFAULT_KINDS
     console = terminal.console()
     with counting(console, "segmenting") as progress:

@@ -34,6 +34,7 @@ from .terminal import say
 @options.merge
 @options.select
 @options.serve
+@options.palette
 def command(directories, output, compare, last_and_best, **others):
     """Write one HTML page about runs: scores, classes, confusion, training curves, images.
 

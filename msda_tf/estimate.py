@@ -12,13 +12,14 @@ from msda_tf.data import pipeline
 from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.data.manifest import Manifest
 from msda_tf.errors import UsageError
-from msda_tf.evaluation import estimates, pictures
+from msda_tf.evaluation import estimates, palettes, pictures
 from msda_tf.evaluation import resolution as resolutions
 from msda_tf.evaluation.estimates import Estimates
 from msda_tf.evaluation.resolution import Resolution
 from msda_tf.evaluation.tables import aligned
 from msda_tf.evaluation.unlabelled import Estimate
 from msda_tf.inference.room import room_for
+from msda_tf.inference.sureness import confidence_of
 from msda_tf.inference.unlabelled import Unlabelled
 from msda_tf.runs import target as target_module
 from msda_tf.runs import trained
@@ -99,6 +100,7 @@ def estimate(
     select: str | None = None,
     serve: str | None = None,
     panels: int = 0,
+    palette: str = palettes.OWN,
     output: str | pathlib.Path | None = None,
     on_progress: Callable[[int, int], None] = lambda done, count: None,
     on_image: OnImage | None = None,
@@ -116,6 +118,7 @@ def estimate(
       serve: "teacher" or "student", for runs that have both; each run's own choice by default.
       panels: number of images, evenly spread, of which a panel with the branches' disagreement is written to
         `pictures/`.
+      palette: in whose colours classes are shown, one of `msda_tf.evaluation.palettes.PALETTES`.
       output: where `estimate.json` is written instead.
       on_progress: called with (images done, number of images).
       on_image: given every image, in order.
@@ -126,6 +129,7 @@ def estimate(
         device's memory is too small.
     """
     networks = trained.load(directories, merge=merge, select=select, serve=serve, calibrated=True)
+    networks = networks.in_colours(palette)
     if target is None and len(networks.targets) > 1:
         raise UsageError(f"estimates are of one target: say --target {networks.targets[0]}, or another of the run's")
     run, name = networks.runs[0], target or networks.targets[0]
@@ -145,13 +149,13 @@ def estimate(
     split = _known(manifest, split)
     count = manifest.splits[split].examples if limit is None else min(limit, manifest.splits[split].examples)
     corrupt = CorruptRecords(limit=0)
-    sizes = resolutions.Counter(manifest.scale)
+    sizes, sureness = resolutions.Counter(manifest.scale), confidence_of(inference)
 
     def seen(name: str, image: np.ndarray, maps: dict[str, np.ndarray]) -> None:
         sizes.see(image)
         if on_image:
             on_image(name, image, maps, inference.merged)
-        drawn.see(name, lambda: _panel(image, maps, networks))
+        drawn.see(name, lambda: _panel(image, maps, networks, sureness))
 
     writing = lock.hold(run.paths.pictures, "msda-tf evaluate") if panels else contextlib.nullcontext()
     with writing, room_for(manifest):
@@ -201,10 +205,7 @@ def _known(manifest: Manifest, split: str | None) -> str:
     return split
 
 
-def _panel(image: np.ndarray, maps: dict[str, np.ndarray], networks: Trained) -> np.ndarray:
-    """An image, its label maps and, with several branches, where these disagree."""
-    merged = networks.inference.merged
-    photos = {}
-    if len(merged) > 1:
-        photos = {"Disagreement": pictures.disagreement(image, [maps[branch] for branch in merged])}
-    return pictures.panel(image, maps, networks.classes, photos=photos)
+def _panel(image: np.ndarray, maps: dict[str, np.ndarray], networks: Trained, sureness: Callable) -> np.ndarray:
+    """An image, its label maps, and how far to trust them."""
+    merged = [maps[branch] for branch in networks.inference.merged]
+    return pictures.panel(image, maps, networks.classes, photos=pictures.doubts(image, merged, sureness(image)))

@@ -14,7 +14,7 @@ from msda_tf.config.deviations import described
 from msda_tf.data import pipeline
 from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.errors import UsageError
-from msda_tf.evaluation import metrics, pictures, protocol, tables
+from msda_tf.evaluation import metrics, palettes, pictures, protocol, tables
 from msda_tf.evaluation import resolution as resolutions
 from msda_tf.evaluation.metrics import Metrics
 from msda_tf.inference import scoring
@@ -22,6 +22,7 @@ from msda_tf.inference.members import Inference
 from msda_tf.inference.merge import RULES
 from msda_tf.inference.room import room_for
 from msda_tf.inference.scoring import Scored
+from msda_tf.inference.sureness import confidence_of
 from msda_tf.runs import target as target_module
 from msda_tf.runs import trained
 from msda_tf.runs.target import Target
@@ -88,6 +89,7 @@ def evaluate(
     select: str | None = None,
     serve: str | None = None,
     panels: int = 0,
+    palette: str = palettes.OWN,
     output: str | pathlib.Path | None = None,
     on_progress: Callable[[int, int], None] = lambda done, count: None,
     on_image: OnImage | None = None,
@@ -108,6 +110,7 @@ def evaluate(
       serve: "teacher" or "student", for runs that have both; each run's own choice by default.
       panels: number of images of each target, evenly spread over those scored, of which a panel is written to
         `pictures/`; with several targets to `pictures/TARGET/`.
+      palette: in whose colours classes are shown, one of `msda_tf.evaluation.palettes.PALETTES`.
       output: where `metrics.json` is written instead.
       on_progress: called with (images done, number of images).
       on_image: given every scored image, in order; it is called in another thread. With several targets, an image's
@@ -121,7 +124,7 @@ def evaluate(
     every = merge == "all"
     networks = trained.load(
         directories, merge="max-logit" if every else merge, select=select, serve=serve, calibrated=every
-    )
+    ).in_colours(palette)
     run = networks.runs[0]
     place = pathlib.Path(output) if output else run.paths.metrics
     files.check_place(place)
@@ -164,8 +167,25 @@ def evaluate(
     merges = {name: rule for name, rule in rules.items() if name in scored[0].matrices}
     notes = [*networks.notes(), *(note for data_set in found.values() for note in data_set.notes())]
     notes += [note for each in scored for note in each.resolution.notes(each.target)]
+    notes += [note for each in scored for note in _chosen_by(each, found[each.target], networks)]
     notes += [f"{name} has no labelled images and was not scored" for name in unlabelled if name not in found]
     return Evaluation(tuple(scored), networks, merges, tuple(written), tuple(notes))
+
+
+def _chosen_by(scored: Metrics, data_set: Target, networks: Trained) -> list[str]:
+    """Says how many of the scored images had a say in which checkpoint is scored: they flatter it."""
+    asked = [
+        run.config.evaluate_images
+        for run, checkpoint in zip(networks.run_of, networks.checkpoints, strict=True)
+        if checkpoint.selected == "best"
+    ]
+    if not asked or not data_set.as_trained or scored.split != data_set.manifest.evaluation_split:
+        return []
+    most = min(max(asked), data_set.manifest.splits[scored.split].examples)
+    return [
+        f"the checkpoint was chosen by labels of {most} images of {scored.target}, {scored.split}, which are among "
+        "those scored: on other images expect less"
+    ]
 
 
 def _rules(inference: Inference, *, every: bool) -> dict[str, tuple[str, str]]:
@@ -185,13 +205,13 @@ def _score(
         input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)],
         autograph=False,
     )
-    shown = {MAX_MERGE, *inference.branch_names}
+    shown, sureness = {MAX_MERGE, *inference.branch_names}, confidence_of(inference)
 
     def on_scored(scored: Scored):
         sizes.see(scored.label)
         if on_image:
             on_image(f"{prefix}{scored.name}", scored.image, scored.label, scored.maps)
-        drawn.see(scored.name, lambda: _panel(scored, networks, shown))
+        drawn.see(scored.name, lambda: _panel(scored, networks, shown, sureness))
 
     corrupt = CorruptRecords(limit=0)
     images = pipeline.evaluation_images(manifest, split, limit=limit, corrupt=corrupt)
@@ -297,11 +317,13 @@ def _check(data_set: Target, split: str | None, networks: Trained) -> str:
     return split
 
 
-def _panel(scored: Scored, networks: Trained, shown: set[str]) -> np.ndarray:
-    """An image, its ground truth and the label maps that are shown."""
+def _panel(scored: Scored, networks: Trained, shown: set[str], sureness: Callable) -> np.ndarray:
+    """An image, its ground truth, the label maps that are shown, and how far to trust them."""
     named = {"Ground truth": scored.label}
     for branch, labels in scored.maps.items():
         if branch in shown:
             sources = networks.training_sets.get(branch)
             named[f"{branch}: {sources}" if sources else branch] = labels
-    return pictures.panel(scored.image, named, networks.classes)
+    merged = [scored.maps[branch] for branch in networks.inference.merged]
+    photos = pictures.doubts(scored.image, merged, sureness(scored.image))
+    return pictures.panel(scored.image, named, networks.classes, photos=photos)

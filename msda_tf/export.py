@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from msda_tf import files
 from msda_tf.errors import MsdaError, UsageError, reason
+from msda_tf.evaluation import palettes
 from msda_tf.inference.members import Inference
 from msda_tf.runs import trained
 from msda_tf.runs.trained import Trained
@@ -30,6 +31,7 @@ def export(
     serve: str | None = None,
     branches: Sequence[str] | None = None,
     mean_of: str | None = None,
+    palette: str = palettes.OWN,
     precision: str | None = None,
     scale: float | None = None,
     served: Served | None = None,
@@ -49,6 +51,7 @@ def export(
       serve: "teacher" or "student", for runs that have both; each run's own choice by default.
       branches: shown names of the branches to merge; all that were adapted by default.
       mean_of: of several targets that differ in their mean, the one whose mean is subtracted.
+      palette: whose colours its `color_map` and its metadata have, one of `msda_tf.evaluation.palettes.PALETTES`.
       precision: arithmetic of the networks instead of the one they were trained in.
       scale: size of the networks' input against the image, instead of the one they were trained at.
       served: what the model takes and gives.
@@ -74,7 +77,8 @@ def export(
         )
     networks = trained.load(
         directories, merge=merge, select=select, serve=serve, branches=branches, only_merged=True, precision=precision
-    ).centred(mean_of)
+    )
+    networks = networks.centred(mean_of).in_colours(palette)
     if scale is not None:
         networks = dataclasses.replace(networks, inference=_rescaled(networks.inference, scale))
     if kind != "savedmodel":

@@ -13,6 +13,7 @@ from msda_tf import files, lock
 from msda_tf.beam.runner import Runner
 from msda_tf.beam.spread import spread
 from msda_tf.errors import MsdaError, UsageError
+from msda_tf.evaluation import palettes
 from msda_tf.image_files import film, headers
 from msda_tf.image_files.headers import MAX_PIXELS, BadFrame
 from msda_tf.inference.members import Inference
@@ -54,6 +55,8 @@ def predict(
     branches: Sequence[str] | None = None,
     mean_of: str | None = None,
     max_pixels: int = MAX_PIXELS,
+    palette: str = palettes.OWN,
+    legend: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, count: None,
     runner: Runner | None = None,
 ) -> Prediction:
@@ -77,6 +80,8 @@ def predict(
       branches: shown names of the branches to merge; all that were adapted by default.
       mean_of: of several targets that differ in their mean, the one that the images are like: its mean is subtracted.
       max_pixels: larger images are refused before they are decoded; their headers tell.
+      palette: in whose colours classes are shown, one of `msda_tf.evaluation.palettes.PALETTES`.
+      legend: put names and colours of the classes below colours and overlays.
       on_progress: called with (images done, number of images, or 0 if it is not known).
       runner: images are segmented by the workers of this one of Apache Beam, all of which see the same folders, instead
         of by this process.
@@ -110,6 +115,8 @@ def predict(
         flip=flip,
         size=submission.SIZE if for_submission else None,
         confidence="confidence" in kinds,
+        palette=palette,
+        legend=legend,
     )
     networks, segment, made_from = how.load()
     classes = networks.classes
@@ -123,7 +130,9 @@ def predict(
             for each in records.values():
                 each.begin(made_from, data_sets(networks))
             digest = files.sha256(source)
-            done = video.predict(source, output, segment, kinds=kinds, classes=classes, on_progress=on_progress)
+            done = video.predict(
+                source, output, segment, kinds=kinds, classes=classes, legend=legend, on_progress=on_progress
+            )
             for kind, each in records.items():
                 each.add(source.stem if kind == "labels" else f"{source.stem}.mp4", digest)
             return Prediction(done, 0, (), tuple(networks.notes()))
@@ -149,6 +158,7 @@ def predict(
                 segment=segment,
                 classes=classes,
                 max_pixels=max_pixels,
+                legend=legend,
                 on_result=note,
                 on_progress=lambda done: on_progress(done, len(todo)),
             )
@@ -230,7 +240,7 @@ class _Networks:
     """Which networks segment, and how: what `predict` and every worker load alike.
 
     Attributes:
-      directories, merge, select, serve, branches, mean_of, flip: arguments of `predict`.
+      directories, merge, select, serve, branches, mean_of, flip, palette, legend: arguments of `predict`.
       size: (height, width) of the maps if not the images' own.
       confidence: whether maps of it are wanted.
     """
@@ -244,6 +254,8 @@ class _Networks:
     flip: bool
     size: tuple[int, int] | None
     confidence: bool
+    palette: str
+    legend: bool
 
     def load(self) -> tuple[trained.Trained, Callable, dict]:
         """The networks, the function that segments, and what decides about its results."""
@@ -255,9 +267,10 @@ class _Networks:
             branches=self.branches,
             only_merged=True,
         ).centred(self.mean_of)
+        networks = networks.in_colours(self.palette)
         inference = dataclasses.replace(networks.inference, flip=self.flip)
         segment = segment_function(inference, confidence=self.confidence, size=self.size)
-        return networks, segment, fingerprint(networks, flip=self.flip, size=self.size)
+        return networks, segment, fingerprint(networks, flip=self.flip, size=self.size, legend=self.legend)
 
 
 _loading = threading.Lock()
@@ -293,6 +306,7 @@ class _Segment:
             segment=segment,
             classes=networks.classes,
             max_pixels=self.max_pixels,
+            legend=self.networks.legend,
             on_result=lambda image, digest: done.update({str(image): digest}),
         )
         return {"done": done, "failed": failed}

@@ -16,7 +16,7 @@ import tensorflow as tf
 from PIL import Image
 
 from msda_tf.errors import UsageError
-from msda_tf.evaluation import pictures
+from msda_tf.evaluation import palettes, pictures
 from msda_tf.labels import ClassList
 from msda_tf.prediction import images
 from msda_tf.runs import trained
@@ -151,6 +151,7 @@ def load(
     select: str | None = None,
     branches: Sequence[str] | None = None,
     mean_of: str | None = None,
+    palette: str = palettes.OWN,
 ) -> Model:
     """Loads the networks of one or more runs.
 
@@ -160,6 +161,7 @@ def load(
       select: "last" or "best" checkpoint; each run's own choice by default.
       branches: shown names of the branches to merge ("S1", "S-All"); all that were adapted by default.
       mean_of: of several targets that differ in their mean, the one that the images are like: its mean is subtracted.
+      palette: "own" for the classes' own colours, or "colour-blind".
 
     Raises:
       UsageError: a folder is no run or has no checkpoint, the runs do not fit together, or `mean_of` is none of their
@@ -168,7 +170,7 @@ def load(
     """
     directories = [runs] if isinstance(runs, (str, os.PathLike)) else list(runs)
     networks = trained.load(directories, merge=merge, select=select, branches=branches, only_merged=True)
-    return Model(networks.centred(mean_of))
+    return Model(networks.centred(mean_of).in_colours(palette))
 
 
 def _pixels(image: ImageLike) -> np.ndarray:

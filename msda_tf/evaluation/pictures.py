@@ -68,6 +68,48 @@ def disagreement(image: np.ndarray, maps: Sequence[np.ndarray]) -> np.ndarray:
     return np.where(disputed[..., None], np.stack([grey[..., 0] + 127, *2 * [grey[..., 0] // 2]], axis=2), grey)
 
 
+def confidence_map(confidence: np.ndarray) -> np.ndarray:
+    """How sure a label map is, from dark blue (0) through grey to yellow (1), which colour-blind eyes see alike.
+
+    Args:
+      confidence: float `[H, W]`, 0-1.
+
+    Returns:
+      uint8 `[H, W, 3]` RGB.
+    """
+    return cv2.applyColorMap(np.rint(confidence * 255).astype(np.uint8), cv2.COLORMAP_CIVIDIS)[..., ::-1]
+
+
+def doubts(image: np.ndarray, maps: Sequence[np.ndarray], confidence: np.ndarray) -> dict[str, np.ndarray]:
+    """How sure the merged map is and, with several branches, where they differ: caption -> uint8 `[H, W, 3]` RGB.
+
+    Args:
+      image: uint8 `[H, W, 3]` RGB.
+      maps: of the merged branches, uint8 `[H, W]` trainIds.
+      confidence: of the merged map, float `[H, W]`, 0-1.
+    """
+    found = {"Confidence: blue 0, yellow 1": confidence_map(confidence)}
+    if len(maps) > 1:
+        found["Disagreement of branches: red"] = disagreement(image, maps)
+    return found
+
+
+def with_legend(picture: np.ndarray, classes: ClassList) -> np.ndarray:
+    """A picture with the classes' names and colours below it.
+
+    Args:
+      picture: uint8 `[H, W, 3]` RGB.
+      classes: of the label map that it shows.
+
+    Returns:
+      uint8 `[H + L, W, 3]` RGB, where L depends on W and the classes alone.
+    """
+    width = picture.shape[1]
+    text = max(9, min(22, round(width / 60)))
+    legend = np.asarray(_legend(classes, width, ImageFont.load_default(text), text))
+    return np.concatenate([picture, legend])
+
+
 def panel(
     image: np.ndarray,
     maps: Mapping[str, np.ndarray],

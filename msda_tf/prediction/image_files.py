@@ -19,6 +19,7 @@ def segment_files(
     segment: Callable[[tf.Tensor], dict[str, tf.Tensor]],
     classes: ClassList,
     max_pixels: int,
+    legend: bool = False,
     on_result: Callable[[pathlib.PurePath, str], None],
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> list[str]:
@@ -30,6 +31,7 @@ def segment_files(
       segment: of images uint8 `[B, H, W, 3]`, gives maps `[B, H, W]` by name.
       classes: whose colours.
       max_pixels: larger images are refused before they are decoded.
+      legend: see `results.picture`.
       on_result: called with an image and its file's SHA-256 when all its results are whole; from several threads.
       on_progress: called with the number of images done.
 
@@ -46,7 +48,7 @@ def segment_files(
     def write(image, pixels, maps):
         for kind, path in paths[image].items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            pictures.write_png(path, results.picture(kind, pixels, maps, classes))
+            pictures.write_png(path, results.picture(kind, pixels, maps, classes, legend=legend))
         on_result(image, digests.pop(image))
 
     return stream(paths, read=read, segment=segment, write=write, on_progress=on_progress)

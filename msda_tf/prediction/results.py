@@ -16,7 +16,13 @@ LABEL_IDS = "labelIds"
 """The kind of a submission: Cityscapes' labelIds as 8-bit greyscale."""
 
 
-def picture(kind: str, image: np.ndarray, maps: dict[str, np.ndarray], classes: ClassList) -> np.ndarray:
+SHOWN = ("colors", "overlays")
+"""Those whose colours mean classes: they can have a legend."""
+
+
+def picture(
+    kind: str, image: np.ndarray, maps: dict[str, np.ndarray], classes: ClassList, *, legend: bool = False
+) -> np.ndarray:
     """One kind of result.
 
     Args:
@@ -24,10 +30,13 @@ def picture(kind: str, image: np.ndarray, maps: dict[str, np.ndarray], classes: 
       image: uint8 `[H, W, 3]` RGB.
       maps: "labels": trainIds uint8 `[H, W]`; for confidence, "confidence": float32 `[H, W]`, 0-1.
       classes: whose colours.
+      legend: put names and colours of the classes below what is among `SHOWN`.
 
     Returns:
-      uint8 `[H, W]`, or `[H, W, 3]` RGB.
+      uint8 `[H, W]`, or `[H, W, 3]` RGB; with a legend, higher than the image.
     """
+    if legend and kind in SHOWN:
+        return pictures.with_legend(picture(kind, image, maps, classes), classes)
     if kind == "labels":
         return maps["labels"]
     if kind == "colors":

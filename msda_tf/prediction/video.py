@@ -32,6 +32,7 @@ def predict(
     *,
     kinds: Sequence[str],
     classes: ClassList,
+    legend: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, count: None,
 ) -> int:
     """Segments a video.
@@ -42,6 +43,7 @@ def predict(
       segment: of frames uint8 `[B, H, W, 3]` RGB, gives "labels" and, if asked for, "confidence" `[B, H, W]`.
       kinds: which of `results.KINDS`.
       classes: of the labels.
+      legend: put names and colours of the classes below each frame of colours and overlays.
       on_progress: called with (frames done, number of frames, or 0 if the video does not tell).
 
     Returns:
@@ -61,7 +63,9 @@ def predict(
             )
         count, rate = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT))), capture.get(cv2.CAP_PROP_FPS)
         writers = {
-            kind: stack.enter_context(_VideoFile(output / kind / f"{source.stem}.mp4", rate, size))
+            kind: stack.enter_context(
+                _VideoFile(output / kind / f"{source.stem}.mp4", rate, _shown_size(kind, size, classes, legend))
+            )
             for kind in kinds
             if kind != "labels"
         }
@@ -72,7 +76,7 @@ def predict(
             if labels:
                 pictures.write_png(labels.unfinished / f"{number:06d}.png", maps["labels"])
             for kind, writer in writers.items():
-                writer.append(results.picture(kind, image, maps, classes))
+                writer.append(results.picture(kind, image, maps, classes, legend=legend))
 
         done = 0
 
@@ -105,6 +109,14 @@ def predict(
                 f"results are marked as incomplete: {', '.join(map(str, written))}"
             )
     return done
+
+
+def _shown_size(kind: str, size: tuple[int, int], classes: ClassList, legend: bool) -> tuple[int, int]:
+    """(width, height) of what is shown of a frame of that size."""
+    image = np.zeros((size[1], size[0], 3), np.uint8)
+    maps = {"labels": image[..., 0], "confidence": image[..., 0]}
+    height, width = results.picture(kind, image, maps, classes, legend=legend).shape[:2]
+    return width, height
 
 
 def _look_into(source: pathlib.Path) -> container.Container:

@@ -10,7 +10,7 @@ import keras
 
 from msda_tf import evaluate, files, lock, runs
 from msda_tf.errors import UsageError
-from msda_tf.evaluation import metrics
+from msda_tf.evaluation import metrics, palettes
 from msda_tf.report import compare_page, curves
 from msda_tf.report.album import Album
 from msda_tf.report.compared import Compared, differences, gains
@@ -25,6 +25,7 @@ def compare(
     last_and_best: bool = False,
     gallery: int = 6,
     select: str | None = None,
+    palette: str = palettes.OWN,
     on_progress: Callable[[int, int], None] = lambda done, count: None,
     **options,
 ) -> list[Compared]:
@@ -36,6 +37,7 @@ def compare(
       last_and_best: compare the last and the best checkpoint of each run.
       gallery: number of images that are gained on most, and as many that are lost on.
       select: "last", "best" or "unlabelled" checkpoint of all; each run's own choice by default.
+      palette: in whose colours classes are shown, one of `msda_tf.evaluation.palettes.PALETTES`.
       on_progress: called with (images done, number of images) of all runs together.
       options: target, data, split, limit, merge, serve of `msda_tf.evaluate.evaluate`.
 
@@ -55,7 +57,8 @@ def compare(
     output = pathlib.Path(output)
     found: list[Compared] = []
     with lock.hold(output.absolute().parent, "msda-tf report", result=output.name), _scratch() as scratch:
-        album = Album(scratch, wanted[0][0].classes)
+        classes = palettes.recoloured(wanted[0][0].classes, palette)
+        album = Album(scratch, classes)
         for number, (name, (run, selected)) in enumerate(zip(names, chosen, strict=True)):
             found.append(
                 _score(
@@ -71,7 +74,7 @@ def compare(
             # Or the networks of every run would stay until the last.
             keras.backend.clear_session()
             gc.collect()
-        text = compare_page.render(found, *album.chosen(gallery))
+        text = compare_page.render(found, classes, *album.chosen(gallery))
         files.write_json(output.with_suffix(".json"), to_json(found))
         with files.replacing(output) as temporary:
             temporary.write_text(text, encoding="utf-8")

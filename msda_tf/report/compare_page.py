@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from msda_tf.config.branches import MAX_MERGE
 from msda_tf.evaluation.tables import best
+from msda_tf.labels import ClassList
 from msda_tf.report import charts, compared, page
 from msda_tf.report.album import Page
 from msda_tf.report.compared import Compared
@@ -12,14 +13,15 @@ SLIGHT = 0.005
 """A class is called gained or lost beyond this difference of its IoU."""
 
 
-def render(found: Sequence[Compared], gained: Sequence[Page], lost: Sequence[Page]) -> str:
+def render(found: Sequence[Compared], classes: ClassList, gained: Sequence[Page], lost: Sequence[Page]) -> str:
     """The page as HTML text.
 
     Args:
       found: each run; the first is what the others are compared with.
+      classes: of all of them, in the colours in which they are shown.
       gained, lost: the images to show.
     """
-    first, metrics, classes = found[0], found[0].metrics, found[0].run.classes
+    first, metrics = found[0], found[0].metrics
     colors = dict(zip([each.name for each in found], _colors(len(found)), strict=True))
     gains = {each.name: compared.gains(first, each) for each in found[1:]}
     branches = list(dict.fromkeys(branch for each in found for branch in each.metrics.matrices))
@@ -83,7 +85,7 @@ def _branch(each: Compared, name: str) -> float | None:
     return each.metrics.scores(name).miou_all if name in each.metrics.matrices else None
 
 
-def _classes(found: Sequence[Compared], classes, gains: dict) -> list[dict]:
+def _classes(found: Sequence[Compared], classes: ClassList, gains: dict) -> list[dict]:
     """A row for each class, those that the last run changes most first."""
     last = gains[found[-1].name]
     order = sorted(classes.names, key=lambda name: -abs(last[name] or 0))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from msda_tf import estimate, evaluate, files, lock, runs
 from msda_tf.estimate import Estimation
 from msda_tf.evaluate import Evaluation
+from msda_tf.evaluation import palettes
 from msda_tf.report import curves, page
 from msda_tf.report.disputed import Disputed
 from msda_tf.report.gallery import Gallery
@@ -23,6 +24,7 @@ def make(
     merge: str | None = None,
     select: str | None = None,
     serve: str | None = None,
+    palette: str = palettes.OWN,
     on_progress: Callable[[int, int], None] = lambda done, count: None,
 ) -> Evaluation | Estimation:
     """Scores runs and writes the page, and the scores beside it as `<output>.json`, the form of `metrics.json`.
@@ -34,7 +36,7 @@ def make(
       directories: run directories; those with adaptation are merged.
       output: the HTML file.
       gallery: number of most improved and of most damaged images; without labels, of most disputed ones.
-      target, data, split, limit, merge, select, serve, on_progress: as in `msda_tf.evaluate.evaluate`.
+      target, data, split, limit, merge, select, serve, palette, on_progress: as in `msda_tf.evaluate.evaluate`.
 
     Raises:
       UsageError, MsdaError: as in `msda_tf.evaluate.evaluate`; or a log of training is damaged, or another process
@@ -53,6 +55,7 @@ def make(
             merge=merge,
             select=select,
             serve=serve,
+            palette=palette,
             on_progress=on_progress,
         )
     shots = Gallery(gallery, classes=len(runs.read(directories[0]).classes))
@@ -67,6 +70,7 @@ def make(
             merge=merge,
             select=select,
             serve=serve,
+            palette=palette,
             output=output.with_suffix(".json"),
             on_progress=on_progress,
             on_image=shots.see,

@@ -4,17 +4,19 @@ import json
 import pathlib
 
 from msda_tf import files
+from msda_tf.evaluation import palettes
 from msda_tf.runs.directory import RunDirectory
 from msda_tf.runs.trained import Trained
 
 
-def fingerprint(networks: Trained, *, flip: bool, size: tuple[int, int] | None) -> dict:
-    """JSON-ready: all that decides about the label map of an image.
+def fingerprint(networks: Trained, *, flip: bool, size: tuple[int, int] | None, legend: bool = False) -> dict:
+    """JSON-ready: all that decides about the label map of an image, and how it is shown.
 
     Args:
       networks: that segment.
       flip: whether the mirror image takes part.
       size: (height, width) of the maps if not the images' own.
+      legend: whether pictures have one.
     """
     weights = []
     for checkpoint, member in zip(networks.checkpoints, networks.inference.members, strict=True):
@@ -39,6 +41,8 @@ def fingerprint(networks: Trained, *, flip: bool, size: tuple[int, int] | None) 
         "flip": flip,
         "size": size,
         **networks.shares(),
+        **({} if networks.palette == palettes.OWN else {"palette": networks.palette}),
+        **({"legend": True} if legend else {}),
     }
     return json.loads(json.dumps(found))  # as it will be read: lists for tuples
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from msda_tf import runs
 from msda_tf.config.branches import NetworkPlan, adapts, shown_name
 from msda_tf.errors import UsageError
-from msda_tf.evaluation import cross_source
+from msda_tf.evaluation import cross_source, palettes
 from msda_tf.evaluation.cross_source import Cell
 from msda_tf.inference import merge as merge_rules
 from msda_tf.inference.members import Inference, Member
@@ -43,6 +43,7 @@ class Trained:
       run_of: the run that each network is from; networks are in the order of `inference.members`.
       cells: shown name of each branch -> source -> how it does on the source's held-out images
         (`msda_tf.evaluation.cross_source`); empty where that is not known.
+      palette: in whose colours classes are shown, one of `msda_tf.evaluation.palettes.PALETTES`.
     """
 
     runs: tuple[Run, ...]
@@ -51,11 +52,21 @@ class Trained:
     checkpoints: tuple[Checkpoint, ...]
     run_of: tuple[Run, ...]
     cells: dict[str, dict[str, Cell]] = field(default_factory=dict)
+    palette: str = palettes.OWN
 
     @property
     def classes(self) -> ClassList:
-        """The classes of the label maps."""
-        return self.runs[0].classes
+        """The classes of the label maps, in the colours of the palette."""
+        return palettes.recoloured(self.runs[0].classes, self.palette)
+
+    def in_colours(self, palette: str) -> "Trained":
+        """The same networks, whose classes are shown in the colours of a palette.
+
+        Raises:
+          UsageError: see `msda_tf.evaluation.palettes.recoloured`.
+        """
+        palettes.recoloured(self.runs[0].classes, palette)
+        return dataclasses.replace(self, palette=palette)
 
     @property
     def target(self) -> str:

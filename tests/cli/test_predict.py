@@ -9,6 +9,7 @@ import prepared
 import pytest
 import tensorflow as tf
 
+from msda_tf.evaluation import palettes
 from msda_tf.labels import CITYSCAPES_CLASSES
 from msda_tf.runs import trained
 
@@ -130,6 +131,25 @@ def test_confidence_flip_and_resume(trained_run, folder, tmp_path, capsys):
     assert confidence.shape == (64, 128) and confidence.dtype == np.uint8
     assert confidence.min() >= 255 // 19 and np.ptp(confidence) > 10
     assert sorted(path.name for path in tmp_path.iterdir()) == ["confidence", "labels"]
+
+
+def test_a_palette_and_a_legend(trained_run, folder, tmp_path, capsys):
+    root, scenes = folder
+    ask = ["--run", trained_run.directory, "--input", root / "a.png", "--output", tmp_path]
+    ask += ["--outputs", "labels,colors,overlays", "--palette", "colour-blind"]
+    assert predict(*ask, "--legend") == 0
+    shown = palettes.recoloured(CITYSCAPES_CLASSES, palettes.COLOUR_BLIND)
+    labels, colors = read(tmp_path / "labels/a.png"), read(tmp_path / "colors/a.png")
+    assert labels.shape == (65, 129) and colors.shape[0] > 65 and colors.shape[1] == 129
+    np.testing.assert_array_equal(colors[:65], shown.palette()[labels])
+    assert {tuple(color) for color in colors[65:].reshape(-1, 3)} >= set(shown.colors)
+    overlay = read(tmp_path / "overlays/a.png")
+    assert np.abs(overlay[:65].astype(int) - (scenes["a.png"].astype(int) + colors[:65]) / 2).max() <= 1
+    capsys.readouterr()
+    assert predict(*ask, "--resume") == 2  # pictures with a legend among others without
+    assert "other" in capsys.readouterr().err
+    assert predict(*ask[:-4], "--outputs", "labels", "--legend") == 2
+    assert "--legend has no meaning without colors or overlays" in capsys.readouterr().err
 
 
 def test_submission(trained_run, tmp_path):

@@ -75,6 +75,36 @@ def test_panel_has_captions_and_a_legend_of_all_classes():
     assert pictures.panel(image, {"Ground truth": labels}, two).shape[0] < panel.shape[0]
 
 
+def test_confidence_is_brighter_the_surer_it_is():
+    picture = pictures.confidence_map(np.linspace(0, 1, 11)[None])
+    light = picture.astype(float) @ [0.2126, 0.7152, 0.0722]
+    assert picture.shape == (1, 11, 3) and (np.diff(light[0]) > 5).all()
+    assert picture[0, 0, 2] > picture[0, 0, 0] and picture[0, -1, 0] > picture[0, -1, 2]  # blue, and yellow
+
+
+def test_doubts_show_where_branches_differ_and_how_sure_the_merge_is():
+    image = np.full((4, 6, 3), 100, np.uint8)
+    first = np.zeros((4, 6), np.uint8)
+    other = first.copy()
+    other[1, 2] = 7
+    found = pictures.doubts(image, [first, other, first], np.full((4, 6), 0.5))
+    confidence, disputed = found.values()
+    assert [caption.split()[0] for caption in found] == ["Confidence:", "Disagreement"]
+    assert (confidence == confidence[0, 0]).all()
+    red = disputed[..., 0].astype(int) - disputed[..., 1]
+    assert red[1, 2] > 100 and np.count_nonzero(red) == 1
+    assert len(pictures.doubts(image, [first], np.ones((4, 6)))) == 1
+
+
+@pytest.mark.parametrize("width", [64, 640, 2048])
+def test_a_legend_is_as_wide_as_its_picture_and_holds_every_class(width):
+    image = np.full((50, width, 3), 7, np.uint8)
+    shown = pictures.with_legend(image, CITYSCAPES_CLASSES)
+    assert shown.shape[1] == width and shown.dtype == np.uint8
+    np.testing.assert_array_equal(shown[:50], image)
+    assert {tuple(color) for color in shown[50:].reshape(-1, 3)} >= set(CITYSCAPES_CLASSES.colors)
+
+
 def test_panel_refuses_maps_of_another_size():
     image, labels = example(65, 129)
     with pytest.raises(ValueError, match="S1 is"):

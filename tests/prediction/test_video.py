@@ -10,6 +10,7 @@ import tensorflow as tf
 from full_disk import files_of_at_most
 
 from msda_tf.errors import MsdaError
+from msda_tf.evaluation import pictures
 from msda_tf.labels import CITYSCAPES_CLASSES
 from msda_tf.prediction import video
 
@@ -80,6 +81,20 @@ def test_all_kinds_of_results(tmp_path):
 
 def predict(path, output, *kinds, segment=segment):
     return video.predict(path, output, segment, kinds=kinds or ["overlays"], classes=CITYSCAPES_CLASSES)
+
+
+def test_a_legend_stands_below_each_frame(tmp_path):
+    write_video(tmp_path / "drive.mp4", size=(400, 240))
+    kinds = ("overlays", "confidence")
+    video.predict(
+        tmp_path / "drive.mp4", tmp_path / "out", segment, kinds=kinds, classes=CITYSCAPES_CLASSES, legend=True
+    )
+    overlays, confidence = (frames(tmp_path / "out" / kind / "drive.mp4") for kind in kinds)
+    assert confidence.shape == (5, 240, 400, 3) and overlays.shape[1] > 260
+    legends = overlays[:, 242:].astype(int)
+    assert np.abs(legends - legends[0]).max() < 40 and (legends > 200).mean() > 0.5
+    expected = pictures.with_legend(np.zeros((240, 400, 3), np.uint8), CITYSCAPES_CLASSES)[242:]
+    assert np.abs(legends[0, : len(expected)] - expected).mean() < 12
 
 
 def test_an_odd_size_is_made_even(tmp_path):

@@ -90,6 +90,8 @@ def test_last_and_best_stand_side_by_side(trained_run, tmp_path, capsys):
     ]
     assert written["differences"]["checkpoint"] == ["last", "best"]
     assert any("selected on the target's labels" in note for note in written["runs"][1]["notes"])
+    chosen = "the checkpoint was chosen by labels of 2 images of cityscapes, test, which are among those scored"
+    assert [any(chosen in note for note in each["notes"]) for each in written["runs"]] == [False, True]
     matrices = [np.array(each["branches"]["Max Merge"]["confusion"]) for each in written["runs"]]
     assert matrices[0].sum() == matrices[1].sum()
 

@@ -62,6 +62,8 @@ def test_every_picture_and_control_has_a_name_and_every_link_a_target(report):
     ids = {a["id"] for _, a in tags if "id" in a}
     assert all(a["href"][1:] in ids for tag, a in tags if tag == "a")
     assert all(a.get("aria-label") for tag, a in tags if tag == "svg")
+    assert [tag for tag, _ in tags].count("main") == 1
+    assert not re.search(r"<th[^>]*>\s*</th>", report[0].read_text())
 
 
 def test_figures_are_those_of_the_evaluation(report):

@@ -154,6 +154,7 @@ def test_page_is_well_formed_and_escapes(games):
     for said in ("<gta5> & more", "a < b", "traffic light", "129x65 (7)", "mean RGB"):
         assert said in shown
     assert text.count("data:image/png;base64,") == 2
+    assert text.count("<main>") == 1  # what a reader of screens jumps to
 
 
 def test_manifest_records_the_sizes(games):
