@@ -182,6 +182,7 @@ def show_cost(config, cost) -> None:
     variables, step = cost.variable_bytes / 2**30, cost.step_bytes / 2**30
     peaks = ", ".join(f"{name.removeprefix('memory/')} {value:.2f} GiB" for name, value in cost.peak.items())
     settings = f"batch {config.batch_size}, {config.precision}{', XLA' * config.jit}{', recompute' * config.recompute}"
+    settings += ", domains of one size together" * cost.together
     for name, value in {
         "network": f"{cost.network.name}: branches {', '.join(cost.network.branches)}",
         "input": f"{sizes}; {settings}",

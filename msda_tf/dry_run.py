@@ -36,6 +36,7 @@ class Cost:
       images: of a step.
       first_seconds: of the first step, with tracing and compilation.
       step_seconds: median of the others.
+      together: whether domains of one size passed the backbone together.
     """
 
     network: NetworkPlan
@@ -48,6 +49,7 @@ class Cost:
     images: int
     first_seconds: float
     step_seconds: float
+    together: bool
 
 
 def dry_run(config: TrainConfig) -> Iterator[Cost]:
@@ -77,19 +79,18 @@ def dry_run(config: TrainConfig) -> Iterator[Cost]:
             seen = any(graph is each for each in graphs)
             (seconds if seen else first_seconds).append(time.perf_counter() - start)
             graphs += [] if seen else [graph]
-        kept = task.method.checkpointables.values()
-        variables = [*task.segmenter.variables, *(variable for each in kept for variable in each.variables)]
         yield Cost(
             network=network,
             sizes=sizes,
             parameters=parameters(task.segmenter),
             flops=max(map(graph_cost.flops, graphs)),
-            variable_bytes=sum(_size(variable) * variable.value.dtype.size for variable in variables),
+            variable_bytes=task.variable_bytes(),
             step_bytes=max(map(graph_cost.peak_bytes, graphs)) // strategy.num_replicas_in_sync,
             peak=memory.peak(),
             images=task.images_per_step(),
             first_seconds=first_seconds[0],
             step_seconds=statistics.median(seconds),
+            together=task.method.together,
         )
 
 

@@ -364,6 +364,12 @@ class TrainConfig:
     recompute: bool = knob(
         False, "recompute the backbone's blocks in the backward pass: less memory, about a third more time"
     )
+    passes: str = knob(
+        "auto",
+        "domains whose images have one size pass the backbone together (fewer and larger operations, more memory) or "
+        "apart; auto: together on a GPU whose memory they fit, apart elsewhere",
+        ("auto", "together", "apart"),
+    )
     deterministic: bool = knob(False, "bit-identical repetition on GPUs too, where it costs speed")
     checkpoint_every: int = knob(1000, "steps between checkpoints", minimum=1)
     keep_checkpoints: int = knob(3, "number of last checkpoints kept", minimum=1)
@@ -487,6 +493,8 @@ def validate(config: TrainConfig) -> None:
     _check_self_training(config)
     if not config.held_out and config.select == "unlabelled":
         raise UsageError("select=unlabelled estimates by held-out images of the sources: set held_out, such as 20")
+    if config.passes == "together" and config.norm == "adaptsegnet":
+        raise UsageError("passes=together would mix the domains' batch statistics of norm=adaptsegnet: leave one out")
     if config.batch_size % config.accumulate:
         raise UsageError(
             f"batch_size {config.batch_size} cannot be split into accumulate = {config.accumulate} equal parts"

@@ -18,11 +18,13 @@ class Method(Protocol):
     Attributes:
       checkpointables: what training needs to go on, besides the network, by name: optimizers and the like.
       headline: label -> prefix of the metrics whose mean the progress line shows under it.
+      together: whether domains whose images have one size pass the backbone together; looked at when a step is traced.
       serves: the network that segments: the one that is trained, or its teacher.
     """
 
     checkpointables: dict[str, Any]
     headline: dict[str, str]
+    together: bool
     serves: MultiSourceSegmenter
 
     def step(self, batch: dict) -> dict[str, tf.Tensor]:

@@ -3,7 +3,8 @@
 Each term of a method's loss depends on the images of one domain alone. So the domains are passed one after the other
 and their gradients added, and within a domain every head's losses are followed back to its small map at once: no more
 than one domain's activations, one head's maps of full resolution, and one discriminator's activations are alive
-together.
+together. Where memory is plenty and a GPU waits for the host that issues its operations, domains of one size pass the
+backbone together instead: the same sums, of fewer and larger operations.
 """
 
 from collections.abc import Callable
@@ -35,6 +36,29 @@ HeadLossFunction = Callable[[str, str, tf.Tensor, dict], HeadLosses]
 """Of a level, a branch, its logits float32 `[B, h, w, C]`, and the domain's images and labels."""
 
 
+@dataclass(frozen=True)
+class Term:
+    """What one domain's images add to a method's loss.
+
+    Attributes:
+      images: `image` `[B, H, W, 3]` RGB 0-255 and `mean` float32 `[3]`; what else there is, `head_losses` gets.
+      branches: whose heads the domain passes.
+      head_losses: called once for each level and branch.
+      on_map: of the backbone's last map, float32 `[B, h, w, D]`, and `images`, gives a loss of the network, float32
+        `[]`, and metrics.
+    """
+
+    images: dict
+    branches: tuple[str, ...]
+    head_losses: HeadLossFunction
+    on_map: Callable | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of its images."""
+        return tuple(self.images["image"].shape[1:3])
+
+
 class GradientSum:
     """Gradients and metrics added over domains and micro-batches.
 
@@ -42,6 +66,8 @@ class GradientSum:
       segmenter: the network.
       optimizer: of the network; scales its losses.
       discriminator_optimizer: of the discriminators; None without any.
+      together: whether domains whose images have one size pass the backbone together: fewer and larger operations, and
+        the activations of all of them at once.
 
     Attributes:
       network: gradients that follow `segmenter.generator_variables`; None where no term reaches a variable.
@@ -49,39 +75,42 @@ class GradientSum:
       metrics: float32 scalars by name.
     """
 
-    def __init__(self, segmenter: MultiSourceSegmenter, optimizer, discriminator_optimizer=None):
+    def __init__(
+        self, segmenter: MultiSourceSegmenter, optimizer, discriminator_optimizer=None, *, together: bool = False
+    ):
         self.network, self.discriminator, self.metrics = [], [], {}
         self._segmenter, self._optimizer = segmenter, optimizer
-        self._discriminator_optimizer = discriminator_optimizer
+        self._discriminator_optimizer, self._together = discriminator_optimizer, together
 
-    def add(self, images: dict, branches: tuple[str, ...], head_losses: HeadLossFunction, on_map=None) -> None:
-        """Passes one domain's images through the network and adds what its heads' losses give.
+    def add(self, terms: list[Term]) -> None:
+        """Passes domains through the network and adds what their heads' losses give."""
+        for group in passes(terms) if self._together else [[term] for term in terms]:
+            self._add(group)
 
-        Args:
-          images: `image` `[B, H, W, 3]` RGB 0-255 and `mean` float32 `[3]`; what else there is, `head_losses` gets.
-          branches: whose heads the domain passes.
-          head_losses: called once for each level and branch.
-          on_map: of the backbone's last map, float32 `[B, h, w, D]`, and `images`, gives a loss of the network, float32
-            `[]`, and metrics.
-        """
+    def _add(self, group: list[Term]) -> None:
         with tf.control_dependencies(self._tensors()):
-            images = tf.nest.map_structure(tf.identity, images)
+            images = [tf.nest.map_structure(tf.identity, term.images) for term in group]
         metrics, discriminators, upstream, before = {}, {}, [], []
         with tf.GradientTape() as tape:
-            inputs = centred(images["image"], images["mean"])
-            if on_map is None:
-                logits = self._segmenter(inputs, branches=branches, training=True)
-            else:
-                logits, features = self._segmenter(inputs, branches=branches, training=True, with_maps=True)
-                last = tf.cast(features[-1], tf.float32)
-            heads = [(level, branch) for level in LEVELS for branch in branches]
-            maps = [tf.cast(logits[level][branch], tf.float32) for level, branch in heads]
-        for (level, branch), small in zip(heads, maps, strict=True):
+            inputs = [centred(each["image"], each["mean"]) for each in images]
+            large = self._segmenter.maps(tf.concat(inputs, 0) if len(group) > 1 else inputs[0], training=True)
+            parts = _parts(large, [each.shape[0] for each in inputs])
+            heads = []
+            for term, maps, each in zip(group, parts, images, strict=True):
+                logits = self._segmenter.logits(maps, term.branches, training=True)
+                for level in LEVELS:
+                    for branch in term.branches:
+                        heads.append((term, level, branch, each, tf.cast(logits[level][branch], tf.float32)))
+            last = [
+                (term, tf.cast(maps[-1], tf.float32), each)
+                for term, maps, each in zip(group, parts, images, strict=True) if term.on_map
+            ]  # fmt: skip
+        for term, level, branch, each, small in heads:
             with tf.control_dependencies(before):
                 small = tf.identity(small)
             with tf.GradientTape(persistent=True) as head_tape:
                 head_tape.watch(small)
-                losses = head_losses(level, branch, small, images)
+                losses = term.head_losses(level, branch, small, each)
                 network_loss = self._optimizer.scale_loss(losses.network)
                 if losses.discriminator is not None:
                     discriminator_loss = self._discriminator_optimizer.scale_loss(losses.discriminator)
@@ -91,26 +120,35 @@ class GradientSum:
                 variables = self._segmenter.module(level).discriminator(branch).trainable_variables
                 found = head_tape.gradient(discriminator_loss, values(variables))
                 for variable, gradient in zip(variables, found, strict=True):
-                    # Branches may share a discriminator.
+                    # Branches may share a discriminator, and domains that pass together do.
                     path = variable.path
                     discriminators[path] = discriminators[path] + gradient if path in discriminators else gradient
                     before = [*before, gradient]
-            metrics |= losses.metrics
-        if on_map is not None:
+            _add_metrics(metrics, losses.metrics)
+        for term, features, each in last:
             with tf.GradientTape() as map_tape:
-                map_tape.watch(last)
-                loss, found = on_map(last, images)
+                map_tape.watch(features)
+                loss, found = term.on_map(features, each)
                 loss = self._optimizer.scale_loss(loss)
-            maps, upstream, metrics = [*maps, last], [*upstream, map_tape.gradient(loss, last)], metrics | found
+            upstream.append(map_tape.gradient(loss, features))
+            _add_metrics(metrics, found)
+        maps = [*(small for *_, small in heads), *(features for _, features, _ in last)]
         network = tape.gradient(maps, values(self._segmenter.generator_variables), output_gradients=upstream)
         self.network = _added(self.network, network)
         own = [discriminators.get(variable.path) for variable in self._segmenter.discriminator_variables]
         self.discriminator = _added(self.discriminator, own)
-        for name, value in metrics.items():
-            self.metrics[name] = self.metrics[name] + value if name in self.metrics else value
+        _add_metrics(self.metrics, metrics)
 
     def _tensors(self):
         return [gradient for gradient in self.network + self.discriminator if gradient is not None]
+
+
+def passes(terms: list[Term]) -> list[list[Term]]:
+    """The terms whose images have one size, in the order in which a size is met first."""
+    groups: dict[tuple[int, int], list[Term]] = {}
+    for term in terms:
+        groups.setdefault(term.size, []).append(term)
+    return list(groups.values())
 
 
 def clipped(gradients: list, optimizer, limit: float | None) -> list:
@@ -146,7 +184,7 @@ def descend(updates: list[tuple[str, object, list, list]]) -> dict[str, tf.Tenso
     return norms
 
 
-def no_terms(part: dict) -> list:
+def no_terms(part: dict) -> list[Term]:
     """What a method adds to another if it adds nothing."""
     return []
 
@@ -179,3 +217,16 @@ def _added(total, gradients):
     if not total:
         return list(gradients)
     return [a if b is None else b if a is None else a + b for a, b in zip(total, gradients, strict=True)]
+
+
+def _parts(maps: list[tf.Tensor], counts: list[int]) -> list[list[tf.Tensor]]:
+    """The maps of all images cut into those of each domain's."""
+    if len(counts) == 1:
+        return [maps]
+    cut = [tf.split(each, counts) for each in maps]
+    return [[each[number] for each in cut] for number in range(len(counts))]
+
+
+def _add_metrics(total: dict, found: dict) -> None:
+    for name, value in found.items():
+        total[name] = total[name] + value if name in total else value

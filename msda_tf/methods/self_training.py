@@ -17,7 +17,7 @@ from msda_tf.config.branches import NetworkPlan
 from msda_tf.errors import UsageError
 from msda_tf.inference.networks import build_segmenter
 from msda_tf.methods import METHODS, adversarial, feature_distance, losses, supervised
-from msda_tf.methods.domain_pass import HeadLosses
+from msda_tf.methods.domain_pass import HeadLosses, Term
 from msda_tf.methods.teacher import State, Teacher
 from msda_tf.methods.views import Views
 from msda_tf.models.layers.resize import upsample
@@ -63,6 +63,15 @@ class SelfTraining:
         self.views = Views(self.config, self.segmenter.num_classes)
         self._lambda_seg = {"feature": self.config.seg_weight_feature, "output": self.config.seg_weight_output}
 
+    @property
+    def together(self) -> bool:
+        """See `msda_tf.methods.contract.Method`."""
+        return self.base.together
+
+    @together.setter
+    def together(self, value: bool):
+        self.base.together = value
+
     def step(self, batch: dict) -> dict[str, tf.Tensor]:
         """The teacher follows and labels the target; the network descends on all terms; the teacher's turn, or next."""
         self.teacher.follow("before")
@@ -87,15 +96,15 @@ class SelfTraining:
         )
         return network, discriminator, metrics | found
 
-    def _further_terms(self, part: dict, pixels: dict) -> list:
+    def _further_terms(self, part: dict, pixels: dict) -> list[Term]:
         """L_mix of every feed's branches, and of all branches for the masked target."""
         terms = [
-            (mixed, branches, self._pseudo_terms("mix", self.config.mix_weight, pixels))
+            Term(mixed, branches, self._pseudo_terms("mix", self.config.mix_weight, pixels))
             for branches, mixed in zip(self.feeds, part["mixed"], strict=True)
         ]
         if self.config.masked:
             masked = self._pseudo_terms("masked", self.config.mask_weight, pixels)
-            terms.append((part["masked"], self.segmenter.branches, masked))
+            terms.append(Term(part["masked"], self.segmenter.branches, masked))
         return terms
 
     def _pseudo_terms(self, name: str, factor: float, pixels: dict):

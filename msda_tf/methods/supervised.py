@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from msda_tf.config import TrainConfig
 from msda_tf.methods import losses
-from msda_tf.methods.domain_pass import GradientSum, HeadLosses, clipped, descend, micro_batches, no_terms
+from msda_tf.methods.domain_pass import GradientSum, HeadLosses, Term, clipped, descend, micro_batches, no_terms
 from msda_tf.methods.optimizers import generator_optimizer, learning_rate
 from msda_tf.models.layers.resize import upsample
 from msda_tf.models.segmenter import MultiSourceSegmenter
@@ -35,6 +35,7 @@ class Supervised:
         self.serves = segmenter
         self.generator_optimizer = generator_optimizer
         self.checkpointables = {"generator_optimizer": generator_optimizer}
+        self.together = config.passes == "together"
         self._source_loss = SourceLoss(config, segmenter, feeds, strategy)
         self._equation_1 = compiled(self._sums, jit=config.jit)
 
@@ -48,19 +49,20 @@ class Supervised:
 
         Args:
           batch: see `msda_tf.methods.contract.Method`.
-          further: of a micro-batch, gives arguments of `GradientSum.add` for what another method adds to this one.
-          on_source_map: see `GradientSum.add`, for the sources' images.
+          further: of a micro-batch, gives the terms that another method adds to this one.
+          on_source_map: see `Term.on_map`, for the sources' images.
         """
         # The replicas count their pixels together; what follows is each one's own.
         return self._equation_1(batch, self._source_loss.valid_pixels(batch), further, on_source_map)
 
     def _sums(self, batch, valid, further, on_source_map):
-        total = GradientSum(self.segmenter, self.generator_optimizer)
+        total = GradientSum(self.segmenter, self.generator_optimizer, together=self.together)
         for part in micro_batches(batch, self.config.accumulate):
-            for branches, source in zip(self.feeds, part["sources"], strict=True):
-                total.add(source, branches, lambda *head: self._source_loss(*head, valid)[0], on_source_map)
-            for term in further(part):
-                total.add(*term)
+            sources = [
+                Term(source, branches, lambda *head: self._source_loss(*head, valid)[0], on_source_map)
+                for branches, source in zip(self.feeds, part["sources"], strict=True)
+            ]
+            total.add([*sources, *further(part)])
         return total.network, [], total.metrics
 
     def descend(self, network: list, nothing: list) -> dict[str, tf.Tensor]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from msda_tf import methods
 from msda_tf.config import TrainConfig
@@ -22,8 +23,11 @@ from msda_tf.inference.networks import build_segmenter, member
 from msda_tf.inference.unlabelled import Unlabelled
 from msda_tf.methods import METHODS
 from msda_tf.methods.batches import Batches
-from msda_tf.training import replicas
+from msda_tf.training import graph_cost, memory, replicas
 from msda_tf.training.trainer import Evaluation
+
+_SHARE_OF_GPU = 0.7
+"""Of a GPU's memory that a step may take by its estimate, which does not count what libraries work with."""
 
 
 class SegmentationTask:
@@ -64,6 +68,7 @@ class SegmentationTask:
             if pixels
         }
         self._step = replicas.step_on_all(self.method.step, strategy)
+        self._undecided = config.passes == "auto" and config.norm != "adaptsegnet"
         self.checkpointables = {"segmenter": self.segmenter} | self.method.checkpointables
         self._batches = Batches(config=config, network=network, manifests=manifests, strategy=strategy, corrupt=corrupt)
         branches = {branch: branch for branch in network.branches}
@@ -95,6 +100,7 @@ class SegmentationTask:
 
     def train_step(self, batch: dict) -> dict[str, tf.Tensor]:
         """Runs one step on a batch of `batches`: losses and norms, float32 scalars at the weights before it."""
+        self._decide(batch)
         self._seen = {"sources": batch["sources"], "target": batch["target"]}
         metrics = self._step(self._seen)
         return {self._named(name): value for name, value in metrics.items() if self._is_told(name)}
@@ -111,7 +117,33 @@ class SegmentationTask:
 
     def step_graph(self, batch: dict) -> tf.Graph:
         """What TensorFlow is given to run for a batch of `batches` (traced now, if this is the first)."""
+        self._decide(batch)
+        return self._traced(batch)
+
+    def _traced(self, batch: dict) -> tf.Graph:
         return self._step.get_concrete_function({"sources": batch["sources"], "target": batch["target"]}).graph
+
+    def _decide(self, batch: dict) -> None:
+        """With passes=auto: has the domains pass together if that fits the GPU. CPUs are no faster for it."""
+        limit = memory.gpu_limit() if self._undecided else None
+        self._undecided = False
+        if limit is None:
+            return
+        self.method.together = True
+        needed = (
+            graph_cost.peak_bytes(self._traced(batch)) // self.strategy.num_replicas_in_sync + self.variable_bytes()
+        )
+        self.method.together = needed < _SHARE_OF_GPU * limit
+        said = "together" if self.method.together else "apart"
+        logging.info("passes=%s: together a step takes %.1f of %.1f GiB", said, needed / 2**30, limit / 2**30)
+        if not self.method.together:
+            self._step = replicas.step_on_all(self.method.step, self.strategy)
+
+    def variable_bytes(self) -> int:
+        """Of the weights and what optimizers and the like keep for them, on each device."""
+        kept = self.method.checkpointables.values()
+        variables = [*self.segmenter.variables, *(variable for each in kept for variable in each.variables)]
+        return sum(variable.value.shape.num_elements() * variable.value.dtype.size for variable in variables)
 
     def image_names(self, batch: dict) -> list[str]:
         """Names of the batch's images."""

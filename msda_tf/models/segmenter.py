@@ -76,9 +76,17 @@ class MultiSourceSegmenter(keras.Model):
 
         With `with_maps`, the pair of them and the backbone's four maps.
         """
-        maps = self.backbone(tf.cast(images, self.compute_dtype), training=training)
-        logits = {level: self.module(level)(maps, branches=branches, training=training) for level in levels}
+        maps = self.maps(images, training=training)
+        logits = self.logits(maps, branches, levels, training=training)
         return (logits, maps) if with_maps else logits
+
+    def maps(self, images, training=False) -> list[tf.Tensor]:
+        """The backbone's four maps of images."""
+        return self.backbone(tf.cast(images, self.compute_dtype), training=training)
+
+    def logits(self, maps, branches=None, levels: tuple[str, ...] = LEVELS, training=False):
+        """Logits of the named branches and levels (all by default) from the backbone's four maps."""
+        return {level: self.module(level)(maps, branches=branches, training=training) for level in levels}
 
     def build(self, input_shape):
         self.backbone.build(input_shape)

@@ -1,4 +1,4 @@
-"""The most memory used so far."""
+"""The memory that there is, and the most used so far."""
 
 import resource
 import sys
@@ -6,6 +6,15 @@ import sys
 import tensorflow as tf
 
 _GIB = 2**30
+
+
+def gpu_limit() -> int | None:
+    """Bytes that TensorFlow's allocator hands out at most on the GPU that has fewest; None without a GPU."""
+    if not tf.config.list_logical_devices("GPU"):
+        return None
+    from tensorflow.python.client import device_lib  # its public functions tell what is used, not what there is
+
+    return min(device.memory_limit for device in device_lib.list_local_devices() if device.device_type == "GPU")
 
 
 def peak() -> dict[str, float]:

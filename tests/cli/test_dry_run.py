@@ -10,6 +10,7 @@ from msda_tf import dry_run
 from msda_tf.config.branches import plan
 from msda_tf.data import manifest as manifests
 from msda_tf.inference.networks import build_segmenter
+from msda_tf.training import memory
 
 
 def run(capsys, *arguments):
@@ -54,6 +55,19 @@ def test_shows_the_cost_of_every_network_and_writes_nothing(capsys, prepared_dat
         first, then = number(r"first step ([\d.]+) s", text), number(r"then ([\d.]+) s", text)
         assert first > then > 0
         assert re.search(r"1200 steps in (\d+ h )?\d+ min", text)
+        assert "together" not in text  # it is for GPUs
+
+
+def test_domains_pass_together_where_a_gpu_has_the_memory(prepared_data, monkeypatch, shallow):
+    settings = {"target": "cityscapes", "data": str(prepared_data), "aspp_rates": [2], "layout": "s-all"}
+    config, _ = configuration.resolve(preset="tiny", settings=settings)
+    found = {}
+    for limit in (1 << 40, 1 << 10):
+        monkeypatch.setattr(memory, "gpu_limit", lambda limit=limit: limit)
+        (found[limit],) = dry_run.dry_run(config)
+    roomy, small = found.values()
+    assert (roomy.together, small.together) == (True, False)
+    assert roomy.step_bytes > small.step_bytes and roomy.flops == small.flops
 
 
 def test_parameters_by_part_are_all_there_are(prepared_data):

@@ -1,5 +1,6 @@
 """Precision, recomputation, accumulation and XLA, in any combination, give the plain float32 step."""
 
+import collections
 import functools
 import itertools
 
@@ -108,6 +109,32 @@ def test_losses_and_gradients_are_those_of_the_plain_step(eager, policy, recompu
     for part, side, tolerance in zip(parts, wanted, of_parts, strict=True):
         assert part.dtype == np.float32 and np.isfinite(part).all()
         assert np.linalg.norm(part - side) < tolerance * np.linalg.norm(side)
+
+
+def operations(step, batch):
+    """Number of operations in the graph of a step, by kind."""
+    graph = tf.function(step.gradients).get_concrete_function(batch).graph
+    return collections.Counter(operation.type for operation in graph.get_operations())
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_domains_of_one_size_pass_together(same):
+    """The same losses and gradients as apart, by fewer convolutions; domains of other sizes pass by themselves."""
+    feeds = (("S1", "S-All"), ("S2", "S-All"))
+    batch = make_batch(feeds, (33, 65))
+    if not same:
+        batch["target"]["image"] = batch["target"]["image"][:, :, :49]
+    apart, together = (make_step("float32", feeds=feeds, passes=passes) for passes in ("apart", "together"))
+    found, expected = together.gradients(batch), apart.gradients(batch)
+    assert {k: float(v) for k, v in found[2].items()} == pytest.approx(
+        {k: float(v) for k, v in expected[2].items()}, rel=1e-5
+    )
+    for ours, theirs in zip(found[0] + found[1], expected[0] + expected[1], strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5 * np.abs(theirs).max())
+    domains = 1 if same else 2
+    fewer = operations(apart, batch)["Conv2D"] - operations(together, batch)["Conv2D"]
+    kernels = sum(v.path.endswith("kernel") for v in apart.segmenter.backbone.trainable_variables)
+    assert fewer == (3 - domains) * kernels
 
 
 def test_compiled_and_recomputed():
