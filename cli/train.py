@@ -227,6 +227,7 @@ class TrainingProgress:
         return self
 
     def __exit__(self, *_):
+        self._figures = ""  # they are in the lines above
         self._live.stop()
         if self._titled:
             terminal.title(self._console, None)
@@ -261,6 +262,7 @@ class TrainingProgress:
         bar = self._bars[network.name]
         self._progress.update(bar, completed=step)
         self._figures = printable(f"{network.name}: {headline}")
+        self._live.refresh()
         task = next(task for task in self._progress.tasks if task.id == bar)
         left = "" if task.time_remaining is None else f", {duration(task.time_remaining)} left"
         terminal.title(self._console, f"{100 * step // steps} % of {network.name}{left}", first=not self._titled)
