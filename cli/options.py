@@ -33,10 +33,11 @@ class Path(click.Path):
 
 
 class Folder(Path):
-    """A folder of this machine, or the URL of one elsewhere, which stays a string."""
+    """A path of this machine; with `--runner` also the URL of a folder elsewhere, which stays a string."""
 
     def convert(self, value, param, ctx):
-        if isinstance(value, str) and files.is_url(value):
+        # click keeps an object of its own for what was not given.
+        if isinstance(value, str) and files.is_url(value) and isinstance(ctx.params.get("runner"), str):
             return value
         return super().convert(value, param, ctx)
 
@@ -99,6 +100,7 @@ palette = click.option(
 runner = click.option(
     "--runner",
     metavar="NAME",
+    is_eager=True,  # other options may have more values with it
     help=f"Work on Apache Beam ({', '.join(RUNNERS)}): docs/scale_out.md.  [default: in this process]",
 )
 beam_options = click.option(

@@ -2,10 +2,11 @@
 
 import click
 
+from msda_tf import files
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.prediction.results import DEFAULT_KINDS, KINDS, SHOWN
 
-from . import options, quiet, terminal
+from . import elsewhere, options, quiet, terminal
 from .progress import counting
 from .terminal import say
 
@@ -16,10 +17,10 @@ from .terminal import say
     "--input",
     "source",
     required=True,
-    type=options.Path(),
+    type=options.Folder(),
     help="Image (PNG or JPEG), folder of images with sub-folders, or video.",
 )
-@options.results
+@click.option("--output", required=True, type=options.Folder(), help="Folder to write to.")
 @click.option(
     "--outputs",
     "kinds",
@@ -68,18 +69,30 @@ def command(directories, source, output, kinds, submission, tta, runner, beam_op
         raise UsageError(f"--legend has no meaning without {' or '.join(SHOWN)} among --outputs: leave it out")
     if submission and (kinds or others["legend"]):
         raise UsageError("--submission writes labelIds alone: leave --outputs and --legend out")
+    elsewhere_too = files.is_url(str(source)) or files.is_url(str(output))
+    if submission and files.is_url(str(output)):
+        raise UsageError(
+            f"--submission is uploaded from this machine, and {output} is a URL: name a path with --output"
+        )
     kinds = kinds or DEFAULT_KINDS
     console = terminal.console()
-    with counting(console, "segmenting") as progress:
+    reached = elsewhere.folders(
+        source,
+        output,
+        runner,
+        known=lambda names: [name for name in names if name.endswith(".jsonl")],
+        by_workers=lambda file: file.endswith(".png"),
+    )
+    with reached as places, counting(console, "segmenting") as progress:
         result = predict.predict(
-            directories,
-            source,
-            output,
+            [directory.resolve() for directory in directories] if elsewhere_too else directories,
+            places.read,
+            places.written,
             kinds=kinds,
             for_submission=submission is not None,
             flip=tta == "flip",
             on_progress=progress,
-            runner=runner,
+            runner=places.runner,
             **others,
         )
     for note in result.notes:

@@ -1,8 +1,11 @@
 """msda-tf prepare: raw data set -> TFRecord shards and dataset.json."""
 
+import collections
 import contextlib
 import difflib
 import pathlib
+import posixpath
+import re
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TimeRemainingColumn
@@ -19,6 +22,9 @@ from . import elsewhere, terminal
 from . import options as types
 from .options import beam_options, chosen_runner, max_pixels, runner
 from .terminal import command_line, say
+
+# Shards and their notes, which workers of a runner send to where results lie.
+_BY_WORKERS = re.compile(r"\.?\w+\.tfrecord(\.json)?")
 
 PAPER = ("gta5", "synthia", "cityscapes")
 """The data sets that are sources of one another without being named."""
@@ -125,8 +131,17 @@ def command(context, dataset, raw, output, name, verify, runner, beam_options, *
     if verify and not options["force"] and (output / name / manifests.FILE_NAME).is_file():
         _verify(manifests.read(output / name), options["workers"])
         return
-    with elsewhere.folders(raw or pathlib.Path("raw") / known_as, output, name, chosen) as places:
-        raw = places.raw
+    written = f"{output.rstrip('/')}/{name}" if files.is_url(str(output)) else output / name
+    with elsewhere.folders(
+        raw or pathlib.Path("raw") / known_as,
+        written,
+        chosen,
+        looked_into=_lists,
+        known=lambda names: [each for each in names if not each.endswith(".tfrecord")],
+        by_workers=lambda file: _BY_WORKERS.fullmatch(file) is not None,
+        last=manifests.FILE_NAME,
+    ) as places:
+        raw, here = places.read, places.written.parent
         if description is not None:
             found = reader.load().find(raw, description, kind=dataset)
         else:
@@ -135,11 +150,11 @@ def command(context, dataset, raw, output, name, verify, runner, beam_options, *
                     raise UsageError(
                         f"{raw} is a film, whose frames are kept on this machine: name a path with --output"
                     )
-                raw = _frames(context, raw, places.output / "raw" / name, options)
+                raw = _frames(context, raw, here / "raw" / name, options)
             given = {option: options[option] for option in reader.options if options[option] is not None}
             found = reader.load().find(raw, **given)
-        prepared = _prepare(found, places.output, name, options | {"runner": places.runner})
-        _summarize(prepared, places.shown)
+        prepared = _prepare(found, here, name, options | {"runner": places.runner})
+        _summarize(prepared, str(written))
     if verify:
         _verify(prepared.manifest, options["workers"])
     if files.is_url(str(output)):
@@ -150,6 +165,13 @@ def command(context, dataset, raw, output, name, verify, runner, beam_options, *
     else:
         train_on = command_line("msda-tf", "train", "--data", output, "--target", name)
         say(f"Next: {train_on} --sources SOURCE,...")
+
+
+def _lists(names: list[str]) -> list[str]:
+    """JSON files that are about many frames, which readers look into; where there are many, each is of one frame."""
+    found = [name for name in names if name.endswith(".json")]
+    counts = collections.Counter(map(posixpath.dirname, found))
+    return [name for name in found if counts[posixpath.dirname(name)] < 10]
 
 
 def _frames(context: click.Context, raw: pathlib.Path, folder: pathlib.Path, options: dict) -> pathlib.Path:

@@ -4,12 +4,14 @@ import dataclasses
 import functools
 import pathlib
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
 
 from msda_tf import files, lock
+from msda_tf.beam.remote import Place, Visit
 from msda_tf.beam.runner import Runner
 from msda_tf.beam.spread import spread
 from msda_tf.errors import MsdaError, UsageError
@@ -137,7 +139,7 @@ def predict(
                 each.add(source.stem if kind == "labels" else f"{source.stem}.mp4", digest)
             return Prediction(done, 0, (), tuple(networks.notes()))
         root = source.parent if source.is_file() else source
-        kept = _Kept(root, paths, output, records)
+        kept = _Kept(root, paths, output, records, runner.places if runner else ())
         there = [image for image in found if resume and all(path.is_file() for path in paths[image].values())]
         if there:
             kept.check(made_from)
@@ -163,7 +165,8 @@ def predict(
                 on_progress=lambda done: on_progress(done, len(todo)),
             )
         else:
-            job = _Segment((root, output, *how.directories), how, made_from, root, max_pixels)
+            folders = runner.mounted(root, output, *how.directories)
+            job = _Segment(folders, runner.places, how, made_from, root, max_pixels)
             failed = _on_beam(job, wanted, runner, output, on_result=note, on_progress=on_progress)
     unseen = [f"{problem.path}: {problem.reason}" for problem in problems]
     notes = (*networks.notes(), *kept.notes(skipped))
@@ -185,10 +188,18 @@ class _Kept:
       paths: image -> kind -> its result.
       output: the folder of results.
       records: kind -> its record.
+      places: shadows of folders elsewhere.
     """
 
-    def __init__(self, root: pathlib.Path, paths: dict, output: pathlib.Path, records: dict[str, record.Record]):
-        self._root, self._paths, self._output, self._records = root, paths, output, records
+    def __init__(
+        self,
+        root: pathlib.Path,
+        paths: dict,
+        output: pathlib.Path,
+        records: dict[str, record.Record],
+        places: Sequence[Place],
+    ):
+        self._root, self._paths, self._output, self._records, self._places = root, paths, output, records, places
 
     def name(self, kind: str, path: pathlib.Path) -> str:
         """Of a result in its record."""
@@ -230,7 +241,8 @@ class _Kept:
     def _digest(self, image: pathlib.PurePath) -> str | None:
         path = self._root / image
         try:
-            return files.sha256(path) if path.is_file() else None
+            with Visit(self._places) as visit:
+                return files.sha256(visit.bring(path)) if path.is_file() else None
         except OSError:
             return None  # whoever reads it will say why
 
@@ -282,6 +294,7 @@ class _Segment:
     """Segments some images, with networks that are loaded once for each worker."""
 
     folders: tuple[pathlib.Path, ...]
+    places: tuple[Place, ...]
     networks: _Networks
     made_from: dict
     root: pathlib.Path
@@ -295,26 +308,34 @@ class _Segment:
                 f"{self.networks.directories[0]} has other weights than when the work was started: wait until its "
                 "training is finished, and start again"
             )
-        paths = {
-            pathlib.PurePath(image): {kind: pathlib.Path(path) for kind, path in of_kind.items()}
-            for image, of_kind in sorted(task["images"], key=lambda each: self._size(each[0]))
-        }
         done = {}
-        failed = segment_files(
-            paths,
-            root=self.root,
-            segment=segment,
-            classes=networks.classes,
-            max_pixels=self.max_pixels,
-            legend=self.networks.legend,
-            on_result=lambda image, digest: done.update({str(image): digest}),
-        )
-        return {"done": done, "failed": failed}
+        with Visit(self.places) as visit:
+            here = {image: visit.bring(self.root / image) for image, _ in task["images"]}
+            paths = {
+                pathlib.PurePath(image): {kind: visit.path(pathlib.Path(path)) for kind, path in of_kind.items()}
+                for image, of_kind in sorted(task["images"], key=lambda each: self._size(here[each[0]]))
+            }
 
-    def _size(self, image: str) -> tuple[int, int]:
+            def send(image, digest):
+                for path in paths[image].values():
+                    visit.send(path)
+                done[str(image)] = digest
+
+            failed = segment_files(
+                paths,
+                root=visit.path(self.root),
+                segment=segment,
+                classes=networks.classes,
+                max_pixels=self.max_pixels,
+                legend=self.networks.legend,
+                on_result=send,
+            )
+            return {"done": done, "failed": [visit.words(message) for message in failed]}
+
+    def _size(self, path: pathlib.Path) -> tuple[int, int]:
         """By which images of a task are ordered: neighbours of one size share a call on a GPU."""
         try:
-            header = headers.read(self.root / image, max_pixels=self.max_pixels)
+            header = headers.read(path, max_pixels=self.max_pixels)
         except BadFrame:
             return 0, 0  # whoever reads it will say why
         return header.height, header.width
@@ -322,6 +343,9 @@ class _Segment:
 
 # Images of one task: enough that reading ahead pays, few enough that many workers have some.
 _AT_ONCE, _TASKS = 64, 256
+
+# How often records of results are sent to where those lie.
+_SYNC_SECONDS = 30
 
 
 def _on_beam(
@@ -337,10 +361,14 @@ def _on_beam(
     tasks = [{"images": piece} for piece in _pieces(paths, min(_AT_ONCE, max(1, len(paths) // _TASKS)))]
     messages, done = {}, 0
     on_progress(done, len(paths))
+    synced = time.monotonic()
     for number, outcome in spread(job, tasks, runner, output):
         for image, digest in outcome["done"].items():
             on_result(pathlib.PurePath(image), digest)
         messages[number] = outcome["failed"]
+        if runner.mirror and time.monotonic() > synced + _SYNC_SECONDS:
+            runner.mirror.sync()
+            synced = time.monotonic()
         done += len(tasks[number]["images"])
         on_progress(done, len(paths))
     return [message for number in sorted(messages) for message in messages[number]]

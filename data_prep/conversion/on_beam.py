@@ -40,7 +40,7 @@ def scan(
     frames = raw.frames
     pieces = [frames[start : start + CHECKED_AT_ONCE] for start in range(0, len(frames), CHECKED_AT_ONCE)]
     tasks = [{"frames": _packed(piece)} for piece in pieces]
-    job = _Check(_seen(runner, raw.root), runner.places, raw.labels, max_pixels)
+    job = _Check(runner.mounted(raw.root), runner.places, raw.labels, max_pixels)
     found = {}
     for number, outcome in spread(job, tasks, runner, directory):
         rejected = tuple(Rejected(*bad) for bad in outcome["rejected"])
@@ -74,7 +74,7 @@ def write(
     """
     # Workers need to know neither the frames of other shards nor what became of bad ones.
     alone = dataclasses.replace(raw, parts=(), rejected=(), notices=())
-    job = _Write(_seen(runner, raw.root, directory), runner.places, alone, directory, storage, max_pixels, skip)
+    job = _Write(runner.mounted(raw.root, directory), runner.places, alone, directory, storage, max_pixels, skip)
     tasks = [
         {"file": plan.file, "part": plan.part, "frames": _packed(plan.frames), "fingerprint": fingerprints[plan.file]}
         for plan in todo
@@ -146,11 +146,6 @@ class _Write:
             visit.send(written)
             visit.send(notes.note_path(written.parent, plan.file))
         return {"rejected": []}
-
-
-def _seen(runner: Runner, *paths: pathlib.Path) -> tuple[pathlib.Path, ...]:
-    """Those of some folders that workers must see, as they are not elsewhere."""
-    return tuple(path for path in paths if not any(path.is_relative_to(place.here) for place in runner.places))
 
 
 def _packed(frames: Sequence[Frame]) -> list[list[str | None]]:

@@ -55,6 +55,10 @@ class Runner:
     places: tuple[Place, ...] = ()
     mirror: Mirror | None = None
 
+    def mounted(self, *paths: pathlib.Path) -> tuple[pathlib.Path, ...]:
+        """Those of some files and folders that lie nowhere else, so that workers must see them."""
+        return tuple(path for path in paths if not any(path.is_relative_to(place.here) for place in self.places))
+
 
 def choose(name: str, settings: tuple[str, ...] = (), *, elsewhere: bool = False) -> Runner:
     """A runner and its options, checked as far as this machine can tell.

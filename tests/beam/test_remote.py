@@ -89,9 +89,9 @@ def test_it_goes_on_where_it_stopped(shelf, tmp_path, capsys):
     [
         (
             ["--raw", "shelf://raws/gta5"],
-            "shelf://raws/gta5 is a URL: without --runner, expected a path on this machine",
+            "shelf://raws/gta5 is a URL: expected a path on this machine",
         ),
-        (["--output", "gs://bucket", "--raw", "raw"], "gs://bucket is a URL: without --runner"),
+        (["--output", "gs://bucket", "--raw", "raw"], "gs://bucket is a URL: expected a path on this"),
         (["--raw", "ftp://host/gta5", *options(ONE)], "cannot be reached: Beam has no ftp:// here, only"),
         (["--raw", "shelf://a[1]", *options(ONE)], "are patterns; choose a name without them"),
         (["--raw", "shelf://nothing", *options(ONE)], "raw folder shelf://nothing is empty: expected images"),

@@ -38,7 +38,7 @@ PATHS = [
 
 def test_every_path_is_of_one_type():
     assert len(PATHS) > 30
-    assert {type(option.type).__name__ for _, option in PATHS} == {"Path"}
+    assert {type(option.type).__name__ for _, option in PATHS} == {"Path", "Folder"}
     assert {type(option.type).__module__ for _, option in PATHS} == {"msda_tf.cli.options"}
 
 

@@ -1,17 +1,20 @@
 """predict on Beam writes what it writes on one machine, and goes on where it stopped."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
 import prepared
 import pytest
-from beam_jobs import TWO
+from beam_jobs import TWO, workers_find_this
 from command import run
 
 from msda_tf.predict import predict
 
 pytest.importorskip("apache_beam", reason="needs the extra beam")
+
+__all__ = ["workers_find_this"]
 
 OPTIONS = [part for flag in TWO.flags for part in ("--beam-option", flag.removeprefix("--"))]
 
@@ -62,3 +65,22 @@ def test_a_video_has_no_parts(trained_run, tmp_path, capsys):
     arguments = ("--run", trained_run.directory, "--input", tmp_path / "drive.mp4", "--output", tmp_path / "out")
     code, _, error = run(capsys, "predict", *arguments, "--runner", "DirectRunner")
     assert code == 2 and "is a video, which is read from its beginning to its end: leave --runner out" in error
+
+
+def test_from_and_to_elsewhere(trained_run, frames, tmp_path, monkeypatch, capsys, workers_find_this):
+    monkeypatch.setenv("SHELF", str(tmp_path / "shelf"))
+    shutil.copytree(frames, tmp_path / "shelf/in")
+    (tmp_path / "shelf/in/town/text.jpg").unlink()
+    predict([trained_run.directory], frames, tmp_path / "here", kinds=["labels"])
+    arguments = ["predict", "--run", trained_run.directory, "--input", "shelf://in", "--output", "shelf://out"]
+    arguments += ["--outputs", "labels", "--resume", "--runner", "DirectRunner", "--beam-option", "beam_plugins=shelf"]
+    code, out, error = run(capsys, *arguments)
+    assert code == 1 and "Segmented 5 images into shelf://out/labels" in out
+    assert "shelf://in/broken.png: truncated PNG" in error
+    assert content(tmp_path / "shelf/out") == content(tmp_path / "here")
+
+    (tmp_path / "shelf/in/broken.png").unlink()
+    code, out, _ = run(capsys, *arguments)
+    assert code == 0 and "Segmented 0 images" in out and "the results of 5 were there" in out
+    code, _, error = run(capsys, *arguments, "--output", "shelf://in/results")
+    assert code == 2 and "shelf://in/results lies in shelf://in: the next run would take results for data" in error
