@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 import math
+import os
 import pathlib
 
 import click
@@ -121,4 +122,6 @@ def chosen_runner(name: str | None, settings: tuple[str, ...], *, elsewhere: boo
         if settings:
             raise UsageError(f"--beam-option {settings[0]} has no meaning without --runner: name one, or leave it out")
         return None
+    # Workers on this machine want its GPU, of which TensorFlow in this process would take all memory.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     return runners.choose(name, settings, elsewhere=elsewhere)
