@@ -79,6 +79,14 @@ def test_evaluate_prints_an_estimate_and_draws(run, capsys):
         code, _, error = command.run(capsys, "evaluate", "--run", run.directory, "--pictures", 1, "--limit", 1)
     assert code == 1 and f"{run.paths.pictures} is being written by msda-tf evaluate" in error
     assert np.asarray(Image.open(picture)).ndim == 3
+    code, printed, _ = command.run(capsys, "runs", run.directory.parent, "--json")
+    (listed,) = [each for each in json.loads(printed) if each["directory"] == str(run.directory)]
+    merged = written["estimates"]["Max Merge"]
+    figures = f"estimated {100 * merged['miou']:.1f} ± {100 * merged['error']:.1f} % without labels"
+    assert listed["miou"] is None and listed["scored"] == f"{figures}: Max Merge, 2 images of train at 129x65"
+    page = run.directory.parent / "page.html"
+    code, _, error = command.run(capsys, "report", "--last-and-best", "--run", run.directory, "--output", page)
+    assert code == 2 and "dashcam has no labels, by which runs are compared" in error
     code, _, error = command.run(capsys, "evaluate", "--run", run.directory, "--merge", "all")
     assert code == 2 and "compares rules by labels" in error
 

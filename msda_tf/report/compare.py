@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import keras
 
-from msda_tf import evaluate, files, lock, runs
+from msda_tf import estimate, evaluate, files, lock, runs
 from msda_tf.errors import UsageError
 from msda_tf.evaluation import metrics, palettes
 from msda_tf.report import compare_page, curves
@@ -52,6 +52,11 @@ def compare(
         raise UsageError("--last-and-best takes both checkpoints of each run: leave --select out")
     wanted = [(runs.read(each), each) for each in directories]
     _check(wanted, last_and_best)
+    if estimate.needed(directories, options.get("data"), options.get("split"), options.get("target")):
+        raise UsageError(
+            f"{wanted[0][0].config.target} has no labels, by which runs are compared: estimate each by itself, with "
+            "msda-tf report --run, or msda-tf evaluate --run"
+        )
     chosen = [(run, each) for run, _ in wanted for each in (("last", "best") if last_and_best else (select,))]
     names = _names(chosen, last_and_best)
     output = pathlib.Path(output)

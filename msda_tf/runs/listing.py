@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from msda_tf import runs
 from msda_tf.config.branches import MAX_MERGE, NetworkPlan
 from msda_tf.errors import MsdaError, UsageError, reason
-from msda_tf.evaluation import metrics
+from msda_tf.evaluation import estimates, metrics
+from msda_tf.evaluation.estimates import Estimates
 from msda_tf.evaluation.metrics import Metrics
 from msda_tf.runs import Run, beginning
 from msda_tf.runs import directory as directory_module
@@ -26,8 +27,9 @@ class RunSummary:
       target, sources, layout, method: of its configuration.
       steps: of each network, all that it is trained for.
       done: network -> step of its newest checkpoint, from which training goes on.
-      miou: fraction 0-1 over all classes, of several targets their average; None before the first evaluation.
-      scored: what `miou` is the score of.
+      miou: fraction 0-1 over all classes, of several targets their average; None before the first evaluation, and
+        where nobody has labelled the target.
+      scored: what `miou` is the score of; without it, what was estimated.
     """
 
     directory: pathlib.Path
@@ -73,7 +75,7 @@ def summary(directory: pathlib.Path) -> RunSummary:
     try:
         if not any(wrong):
             beginning.check_there(run)
-        miou, scored = _evaluated(run) or _while_training(run) or (None, "")
+        miou, scored = _evaluated(run) or _while_training(run) or _estimated(run) or (None, "")
     except MsdaError as error:
         miou, scored = None, ""
         wrong.append(str(error))
@@ -138,7 +140,23 @@ def _evaluated(run: Run) -> tuple[float, str] | None:
     return metrics.average(scored, branch).miou_all, "; ".join(notes)
 
 
-def _scored_on(found: Metrics) -> str:
+def _estimated(run: Run) -> tuple[None, str] | None:
+    """No mIoU, but what the last `msda-tf evaluate` estimated without labels, in words: it is no figure to sort by."""
+    path = run.paths.estimate
+    if not path.is_file():
+        return None
+    found = estimates.read(path)
+    branch = MAX_MERGE if MAX_MERGE in found.estimates else next(iter(found.estimates), None)
+    if branch is None:
+        return None
+    own = found.estimates[branch]
+    return (
+        None,
+        f"estimated {100 * own.miou:.1f} ± {100 * own.error:.1f} % without labels: {branch}, {_scored_on(found)}",
+    )
+
+
+def _scored_on(found: Metrics | Estimates) -> str:
     """As in "500 images of val at 2048x1024"."""
     size = f" at {found.resolution}" if found.resolution.sizes else ""
     return f"{found.images} images of {found.split}{size}"
