@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import cv2
 
-from msda_tf import files, lock
+from msda_tf import files, lock, state_file
 from msda_tf.errors import MsdaError, UsageError, of_system
 from msda_tf.image_files import film
 
@@ -102,9 +102,10 @@ def _check(folder: pathlib.Path, wanted: dict) -> list[str]:
         raise UsageError(f"{folder} holds something else than frames of a film: choose another --name or --output")
     other = [key for key, value in wanted.items() if there.get(key) != value]
     if other:
+        before, now = (state_file.described(each.get(other[0])) for each in (there, wanted))
         raise UsageError(
-            f"{folder} holds frames of {there['film']} with {other[0]} {there.get(other[0])}, now "
-            f"{wanted[other[0]]} is asked for: choose another --name, or --force"
+            f"{folder} holds frames of another film, or at other times ({other[0]} {before}, now {now}): choose "
+            "another --name, or take them anew with --force"
         )
     notices = there.get("notices")
     return [str(each) for each in notices] if isinstance(notices, list) else []

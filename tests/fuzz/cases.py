@@ -32,6 +32,7 @@ from msda_tf.data import class_counts, manifest, pipeline
 from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.data_prep import catalog
 from msda_tf.data_prep.downloads import fetch, unpack
+from msda_tf.data_prep.files import film_frames
 from msda_tf.data_prep.readers import READERS
 from msda_tf.inference.networks import build_segmenter
 from msda_tf.prediction import record, video
@@ -287,6 +288,20 @@ def results_record(rng, world, here):
     record.check_same(found, made_from)
 
 
+def film(rng, world, here):
+    """A film as a target, or what was noted of its frames."""
+    source = here / "v.avi"
+    shutil.copy2(world.other / "v.avi", source)
+    ask = ["prepare", "--dataset", "folder", "--raw", source, "--output", here / "out", "--name", "f", "--workers", 1]
+    if rng.random() < 0.5:
+        source.write_bytes(mutations.damaged(rng, source.read_bytes(), first=rng.choice((64, 400, None))))
+        return [*ask, "--every", rng.choice((1e-9, 0.1, 3600, mutations.value(rng)))]
+    film_frames.extract(source, here / "out" / "raw" / "f")
+    mark = here / "out" / "raw" / "f" / "film.json"
+    mark.write_bytes(mutations.json_bytes(rng, mark.read_bytes()))
+    return [*ask, *(["--force"] if rng.random() < 0.2 else [])]
+
+
 def video_file(rng, world, here):
     """A video."""
     content = (world.other / "v.avi").read_bytes()
@@ -441,6 +456,7 @@ ALL = {
         run: 10,
         experiment: 4,
         results_record: 3,
+        film: 3,
         video_file: 3,
         archive: 4,
         downloads: 2,
