@@ -3,6 +3,8 @@
     python benchmarks/train_step.py
     python benchmarks/train_step.py --threads 1 --rounds 9
     python benchmarks/train_step.py --earlier ../msda-tf-before     # and the same step of another checkout
+    python benchmarks/train_step.py --backbone mit-b0 --method self-training --batch 2 --limit 600
+    python benchmarks/train_step.py --passes together
 
 ResNet-101, layout `joint` (branches S1, S2 and S-All at two levels, six discriminators), two sources and a target,
 batch 1, Adam. Every contestant is a process of its own with the same number of threads; all start from the same weights
@@ -11,7 +13,9 @@ whatever else the machine does meets all of them. On a busy machine the CPU seco
 figures: PyTorch's threads wait for each other by spinning, and suffer most when one of them is interrupted.
 
 Without a GPU: float32, sources of 320x180, target of 256x128. With one: sources of 1280x720, target of 1024x512, in
-float32, TF32 and bfloat16, each with and without XLA and torch.compile.
+float32, TF32 and bfloat16, each with and without XLA and torch.compile. With another backbone or method than PyTorch's
+script has, ours takes turns with itself under XLA. A step's operations are counted in the graph, and held against what
+a matrix product reaches on the same machine.
 """
 
 import argparse
@@ -20,6 +24,7 @@ import os
 import pathlib
 import re
 import resource
+import select
 import statistics
 import subprocess
 import sys
@@ -29,6 +34,7 @@ import time
 import numpy as np
 
 from msda_tf.config.branches import plan
+from msda_tf.methods import METHODS
 
 HERE = pathlib.Path(__file__).resolve().parents[1]
 EARLIER = "ours, earlier"
@@ -38,7 +44,10 @@ CPU = {"ours": ("tensorflow", "float32", False), "PyTorch": ("torch", "float32",
 CPU_COMPILED = {"ours, XLA": ("tensorflow", "float32", True), "torch.compile": ("torch", "float32", True)}
 
 
-def contestants(gpu: bool, compiled: bool) -> list[dict[str, tuple[str, str, bool]]]:
+ARITHMETIC = ("float32", "tf32", "bfloat16")
+
+
+def contestants(gpu: bool, compiled: bool, arithmetic: list[str]) -> list[dict[str, tuple[str, str, bool]]]:
     """Groups that run side by side: {name: (framework, arithmetic, compiled)}, each starting with what others meet."""
     if not gpu:
         return [CPU | (CPU_COMPILED if compiled else {})]
@@ -49,16 +58,19 @@ def contestants(gpu: bool, compiled: bool) -> list[dict[str, tuple[str, str, boo
             f"PyTorch, {arithmetic}": ("torch", arithmetic, False),
             f"torch.compile, {arithmetic}": ("torch", arithmetic, True),
         }
-        for arithmetic in ("float32", "tf32", "bfloat16")
+        for arithmetic in arithmetic
     ]
 
 
-def make_batch(source: tuple[int, int], target: tuple[int, int]) -> dict:
-    """Smooth random images and labels in blocks, as NumPy arrays; a tenth of the labels is 255. Sizes are (H, W)."""
+def make_batch(source: tuple[int, int], target: tuple[int, int], count: int) -> dict:
+    """`count` smooth random images of each domain and labels in blocks, as NumPy arrays; a tenth of the labels is 255.
+
+    Sizes are (H, W).
+    """
     random = np.random.default_rng(0)
 
     def blocks(size, high, channels=()):
-        coarse = random.integers(0, high, (1, -(-size[0] // 16), -(-size[1] // 16), *channels))
+        coarse = random.integers(0, high, (count, -(-size[0] // 16), -(-size[1] // 16), *channels))
         return coarse.repeat(16, 1).repeat(16, 2)[:, : size[0], : size[1]].astype(np.uint8)
 
     def images(size, labelled):
@@ -110,9 +122,10 @@ def tensorflow_step(options, arithmetic: str, compiled: bool, batch: dict):
 
     from msda_tf.config import TrainConfig
     from msda_tf.data.corrupt import CorruptRecords
-    from msda_tf.data.manifest import Manifest
+    from msda_tf.data.manifest import Manifest, Split
     from msda_tf.labels import CITYSCAPES_CLASSES
     from msda_tf.methods.task import SegmentationTask
+    from msda_tf.training import graph_cost
     from msda_tf.training.workers import local_strategy
 
     tf.config.threading.set_intra_op_parallelism_threads(options.threads)
@@ -121,14 +134,17 @@ def tensorflow_step(options, arithmetic: str, compiled: bool, batch: dict):
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
     tf.config.experimental.enable_tensor_float_32_execution(arithmetic == "tf32")
-    config = TrainConfig(
-        target="target", sources=("one", "two"), layout="joint", loss_at="input", jit=compiled,
-        precision="mixed_bfloat16" if arithmetic == "bfloat16" else "float32",
-    )  # fmt: skip
+    settings = {
+        "target": "target", "sources": ("one", "two"), "layout": "joint", "loss_at": "input", "jit": compiled,
+        "precision": "mixed_bfloat16" if arithmetic == "bfloat16" else "float32", "backbone": options.backbone,
+        "method": options.method, "batch_size": options.batch,
+    }  # fmt: skip
+    # An earlier checkout has not all of today's settings.
+    config = TrainConfig(**settings | ({"passes": options.passes} if options.passes else {}))
     manifests = {
         name: Manifest(
             name=name, kind="custom", classes=CITYSCAPES_CLASSES, height=size[0], width=size[1], mean_rgb=(0, 0, 0),
-            splits={}, training_split="train", evaluation_split=None,
+            splits={"train": Split((), True, (1,) * CLASSES, 0)}, training_split="train", evaluation_split=None,
         )
         for name, size in {"one": options.source, "two": options.source, "target": options.target}.items()
     }  # fmt: skip
@@ -136,17 +152,50 @@ def tensorflow_step(options, arithmetic: str, compiled: bool, batch: dict):
     task = SegmentationTask(
         config=config, network=network, manifests=manifests, strategy=local_strategy(), corrupt=CorruptRecords(limit=0)
     )
-    weights = make_weights({torch_name(v.path): _torch_shape(v.shape) for v in task.segmenter.variables})
-    for variable in task.segmenter.variables:
-        value = weights[torch_name(variable.path)]
-        variable.assign(value.transpose(2, 3, 1, 0) if value.ndim == 4 else value)
-    np.savez(options.weights, **weights)
+    if with_torch(options):
+        weights = make_weights({torch_name(v.path): _torch_shape(v.shape) for v in task.segmenter.variables})
+        for variable in task.segmenter.variables:
+            value = weights[torch_name(variable.path)]
+            variable.assign(value.transpose(2, 3, 1, 0) if value.ndim == 4 else value)
+        np.savez(options.weights, **weights)
     batch = tf.nest.map_structure(tf.constant, batch)
 
     def step():
         return {name: float(value) for name, value in task.train_step(batch).items()}
 
-    return step, (lambda: tf.config.experimental.get_memory_info("GPU:0")["peak"]) if gpus else None
+    def cost():
+        """(operations of a step, operations a second of a matrix product)"""
+        return graph_cost.flops(task.step_graph(batch)), product_rate(arithmetic, 8192 if gpus else 1024)
+
+    return step, (lambda: tf.config.experimental.get_memory_info("GPU:0")["peak"]) if gpus else None, cost
+
+
+def product_rate(arithmetic: str, size: int) -> float:
+    """Operations a second of a square matrix product: the best of five."""
+    import tensorflow as tf
+
+    dtype = tf.bfloat16 if arithmetic == "bfloat16" else tf.float32
+    matrix = tf.cast(tf.random.normal((size, size)), dtype)
+    times = 10
+
+    @tf.function
+    def products(value):
+        for _ in range(times):
+            value = tf.matmul(value, matrix) / size**0.5
+        return tf.reduce_sum(tf.cast(value, tf.float32))
+
+    float(products(matrix))
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        float(products(matrix))
+        seconds.append(time.perf_counter() - start)
+    return 2 * size**3 * times / min(seconds)
+
+
+def with_torch(options) -> bool:
+    """Whether benchmarks/torch_step.py has this step."""
+    return (options.backbone, options.method) == ("resnet101", "adversarial")
 
 
 def _torch_shape(shape):
@@ -168,18 +217,21 @@ def pytorch_step(options, arithmetic: str, compiled: bool, batch: dict):
         compiled=compiled, channels_last=options.channels_last,
     )  # fmt: skip
     step.load(dict(np.load(options.weights)))
-    return lambda: step(batch), torch.cuda.max_memory_allocated if gpu else None
+    return lambda: step(batch), torch.cuda.max_memory_allocated if gpu else None, None
 
 
 def contestant(options) -> None:
     """The process of one contestant: a step for every line that it reads, a line of JSON for every step."""
     framework, arithmetic, compiled = json.loads(options.contestant)
-    batch = make_batch(options.source, options.target)
+    batch = make_batch(options.source, options.target, options.batch)
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print must not get between the replies
     make = tensorflow_step if framework == "tensorflow" else pytorch_step
-    step, gpu_peak = make(options, arithmetic, compiled, batch)
-    for _ in sys.stdin:
+    step, gpu_peak, cost = make(options, arithmetic, compiled, batch)
+    for line in sys.stdin:
+        if line == "cost\n":
+            print(json.dumps(cost()), file=replies, flush=True)
+            continue
         start, cpu_start = time.perf_counter(), time.process_time()
         losses = step()
         found = {"seconds": time.perf_counter() - start, "cpu": time.process_time() - cpu_start, "losses": losses}
@@ -190,8 +242,10 @@ def contestant(options) -> None:
 class Process:
     """A contestant, seen from outside."""
 
-    def __init__(self, name: str, kind: tuple, arguments: list[str], checkout: pathlib.Path):
-        self.name, self.seconds, self.cpu, self.peak = name, [], [], 0
+    def __init__(self, name: str, kind: tuple, arguments: list[str], checkout: pathlib.Path, limit: float | None):
+        self.name, self.seconds, self.cpu, self.peak, self.cost = name, [], [], 0, None
+        self.ours = kind[0] == "tensorflow"
+        self._end = None if limit is None else time.monotonic() + limit
         script = checkout / "benchmarks" / pathlib.Path(__file__).name
         command = [sys.executable, str(script), *arguments, "--contestant", json.dumps(kind)]
         # Messages of its libraries are shown only if it fails.
@@ -203,9 +257,22 @@ class Process:
 
     def step(self) -> dict:
         """Has it take a step."""
+        found = self._answer("step")
+        self.peak = found["peak"]
+        return found
+
+    def look_at_cost(self) -> None:
+        """Operations of a step, and those a second of a product."""
+        self.cost = self._answer("cost")
+
+    def _answer(self, question: str):
         try:
-            self._process.stdin.write("step\n")
+            self._process.stdin.write(f"{question}\n")
             self._process.stdin.flush()
+            left = None if self._end is None else max(0.0, self._end - time.monotonic())
+            if not select.select([self._process.stdout], [], [], left)[0]:
+                self._process.kill()
+                raise RuntimeError("it took longer than --limit")
             reply = self._process.stdout.readline()
         except BrokenPipeError:
             reply = ""
@@ -213,9 +280,7 @@ class Process:
             self._process.wait()
             self._errors.seek(0)
             raise RuntimeError("\n".join(self._errors.read().strip().splitlines()[-3:]))
-        found = json.loads(reply)
-        self.peak = found["peak"]
-        return found
+        return json.loads(reply)
 
     def end(self) -> None:
         """Ends the process."""
@@ -225,16 +290,20 @@ class Process:
         self._errors.close()
 
 
-def compare(kinds: dict, arguments: list[str], *, earlier: pathlib.Path | None, warm_up: int, rounds: int) -> None:
+def compare(
+    kinds: dict, arguments: list[str], *, earlier: pathlib.Path | None, warm_up: int, rounds: int, limit: float | None
+) -> None:
     """Starts a group's processes one after the other, lets them take turns, and prints their medians."""
     processes, losses = [], {}
     try:
         for name, kind in kinds.items():
-            process = Process(name, kind, arguments, earlier if name == EARLIER else HERE)
+            process = Process(name, kind, arguments, earlier if name == EARLIER else HERE, limit)
             try:
                 first = process.step()
                 for _ in range(warm_up):
                     process.step()
+                if process.ours and name != EARLIER:
+                    process.look_at_cost()
             except RuntimeError as error:
                 print(f"{name}: left out: {error}")
                 process.end()
@@ -258,8 +327,10 @@ def compare(kinds: dict, arguments: list[str], *, earlier: pathlib.Path | None, 
         if "/output/" in loss:
             print(f"{loss:26}" + "".join(f"{losses[process.name][loss]:24.6f}" for process in processes))
     first = processes[0]
+    # A term that weighs nothing yet is 0: pseudo-labels of a teacher that is sure of nothing.
+    told = [loss for loss in common if losses[first.name][loss]]
     worst = max(
-        abs(losses[process.name][loss] / losses[first.name][loss] - 1) for process in processes for loss in common
+        abs(losses[process.name][loss] / losses[first.name][loss] - 1) for process in processes for loss in told
     )
     print(f"largest relative difference of all {len(common)} losses: {worst:.1e}")
     print(f"\n{'medians':26}{'step':>10}{'CPU':>10}{'peak':>11}   speed of {first.name} against it: step, CPU")
@@ -272,6 +343,13 @@ def compare(kinds: dict, arguments: list[str], *, earlier: pathlib.Path | None, 
         line = f"{process.name:26}{statistics.median(process.seconds):8.3f} s{statistics.median(process.cpu):8.3f} s"
         print(f"{line}{process.peak / 2**30:7.2f} GiB{ratios[0]:11.2f}{ratios[1]:8.2f}")
         print(f"  steps: {' '.join(f'{value:.2f}' for value in process.seconds)}")
+        if process.cost:
+            operations, product = process.cost
+            rate = operations / statistics.median(process.seconds)
+            print(
+                f"  {operations / 1e12:.2f} TFLOP a step, {rate / 1e12:.2f} TFLOP/s: {100 * rate / product:.0f} % of a "
+                f"matrix product's {product / 1e12:.2f}"
+            )
     print(flush=True)
 
 
@@ -289,6 +367,12 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of each (default: all)")
     parser.add_argument("--warm-up", type=int, default=2, help="steps before the measured ones (default: 2)")
     parser.add_argument("--rounds", type=int, default=5, help="steps of each that are measured (default: 5)")
+    parser.add_argument("--batch", type=int, default=1, help="images of each domain (default: 1)")
+    parser.add_argument("--backbone", default="resnet101", help="(default: resnet101)")
+    parser.add_argument("--method", default="adversarial", help="(default: adversarial)")
+    parser.add_argument("--passes", help="together or apart (default: as training decides)")
+    parser.add_argument("--arithmetic", nargs="+", choices=ARITHMETIC, default=list(ARITHMETIC), help="with a GPU")
+    parser.add_argument("--limit", type=float, metavar="SECONDS", help="for each contestant from its start on")
     parser.add_argument("--compiled", action="store_true", help="also XLA and torch.compile, without a GPU")
     parser.add_argument("--channels-last", action="store_true", help="PyTorch's memory format")
     parser.add_argument(
@@ -303,15 +387,30 @@ def main() -> None:
     if options.contestant:
         contestant(options)
         return
+    if METHODS[options.method].teacher:
+        options.source = options.target  # images that are mixed have one size
     sizes = {name: "x".join(map(str, reversed(getattr(options, name)))) for name in ("source", "target")}
     print(f"sources {sizes['source']}, target {sizes['target']}, {options.threads} threads")
     with tempfile.TemporaryDirectory() as temporary:
         arguments = ["--source", sizes["source"], "--target", sizes["target"], "--threads", str(options.threads)]
         arguments += ["--weights", f"{temporary}/weights.npz"] + ["--channels-last"] * options.channels_last
-        for kinds in contestants(gpu, options.compiled):
+        # Earlier checkouts know these options only where they differ from what there always was.
+        for name in ("batch", "backbone", "method", "passes"):
+            value = getattr(options, name)
+            arguments += [f"--{name}", str(value)] if value != parser.get_default(name) else []
+        for kinds in contestants(gpu, options.compiled, options.arithmetic):
+            if not with_torch(options):
+                kinds = {name: kind for name, kind in kinds.items() if kind[0] == "tensorflow"}
             if options.earlier:
                 kinds[EARLIER] = kinds[next(iter(kinds))]
-            compare(kinds, arguments, earlier=options.earlier, warm_up=options.warm_up, rounds=options.rounds)
+            compare(
+                kinds,
+                arguments,
+                earlier=options.earlier,
+                warm_up=options.warm_up,
+                rounds=options.rounds,
+                limit=options.limit,
+            )
 
 
 if __name__ == "__main__":
