@@ -127,6 +127,7 @@ def config_of(case: Case, folder: pathlib.Path, arguments: argparse.Namespace) -
         "checkpoint_every": max(1, arguments.steps // CHECKPOINTS),
         "keep_checkpoints": CHECKPOINTS + 1,
         "evaluate_every": 0,
+        **dict(each.split("=", 1) for each in arguments.settings),
     }
     return configuration.resolve(preset=arguments.preset, settings=settings)[0]
 
@@ -335,6 +336,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--layout", default="separate")
     parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="of all runs")
     parser.add_argument("--only-tables", action="store_true", help="of the runs that are scored")
     arguments = parser.parse_args()
     import keras

@@ -12,7 +12,14 @@ from msda_tf.training.checkpoints import Checkpoints
 
 def write(directory: pathlib.Path, data: pathlib.Path, *, weights: bool = True, **settings) -> Run:
     """Writes a run of the tiny network for the target cityscapes; without `weights`, without checkpoints."""
-    settings = {"target": "cityscapes", "data": str(data), "steps": 10, "aspp_rates": [2, 4], **settings}
+    settings = {
+        "target": "cityscapes",
+        "data": str(data),
+        "steps": 10,
+        "aspp_rates": [2, 4],
+        "merge": "max-logit",
+        **settings,
+    }
     config, _ = configuration.resolve(preset="tiny", settings=settings, refuse_unread=False)
     found = {name: manifests.find(data, name) for name in (config.target, *config.sources)}
     run = runs.create(directory, config, found)

@@ -489,7 +489,10 @@ def validate(config: TrainConfig) -> None:
     if len(set(config.sources)) != len(config.sources):
         raise UsageError(f"a source is named twice in --sources {','.join(config.sources)}")
     if not config.held_out and config.merge in _BY_HELD_OUT:
-        raise UsageError(f"merge={config.merge} goes by held-out images of the sources: set held_out, such as 20")
+        raise UsageError(
+            f"merge={config.merge} goes by held-out images of the sources: set held_out, such as 20, or "
+            "merge, such as mean-probability"
+        )
     _check_self_training(config)
     if not config.held_out and config.select == "unlabelled":
         raise UsageError("select=unlabelled estimates by held-out images of the sources: set held_out, such as 20")

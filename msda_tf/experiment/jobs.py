@@ -240,8 +240,8 @@ _NOT_ADAPTED = {"layout": "s-all", "method": "supervised"}
 
 def _grid_row(grid, output, data, target, scale, seed, settings) -> list[Job]:
     sources = [name for name in PAPER_DATASETS if name != target]
-    # The paper trains on every image of its sources.
-    values = {"held_out": 0, **settings, "target": target, "sources": sources, "data": str(data)}
+    # The paper trains on every image of its sources, and merges by the highest logit.
+    values = {"held_out": 0, "merge": "max-logit", **settings, "target": target, "sources": sources, "data": str(data)}
     row = _Row({**values, "scale": scale, "seed": seed}, output, GRIDS[grid])
     found = [row.adapted(layout="separate"), row.no_adapt()]
     if grid == "miniature":
