@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from msda_tf.config.branches import EQUATION_6, MAX_MERGE, NO_ADAPT, S_ALL
+from msda_tf.config.deviations import described
 from msda_tf.errors import MsdaError
 from msda_tf.evaluation.estimates import Estimates
 from msda_tf.evaluation.metrics import Metrics
@@ -61,6 +62,7 @@ class Row:
       sources: data sets of S1, S2, ...
       names: of the columns that the row is to have, in the paper's order.
       images: number of images scored; 0 if nothing was.
+      settings: of its runs: the preset, and what was changed of it.
       resolution: their sizes; empty if nothing was, or only by earlier versions.
       selected: whether checkpoints were chosen by their scores on the target's labels.
       columns: column -> seed -> scores.
@@ -75,6 +77,7 @@ class Row:
     sources: tuple[str, ...]
     names: tuple[str, ...]
     images: int
+    settings: str
     resolution: Resolution
     selected: bool
     columns: Mapping[str, Mapping[int, Scores]]
@@ -137,7 +140,8 @@ def _row(target: str, scale: float, group: list[Job], grid: str | None) -> Row:
                 columns.setdefault(column, {})[job.seed] = measured.scores(branch)
     planned = dict.fromkeys(column for job in group for column in job.columns.values())
     names = tuple(sorted(planned, key=lambda name: name != NO_ADAPT))
-    sources = next(job.config.sources for job in group if job.kind == "adapted")
+    adapted = next(job.config for job in group if job.kind == "adapted")
+    sources = adapted.sources
     figures = paper.figures(target, scale, sources) if grid == "paper" else {}
     classes = paper.class_figures(target, scale) if grid == "paper" else {}
     return Row(
@@ -146,6 +150,7 @@ def _row(target: str, scale: float, group: list[Job], grid: str | None) -> Row:
         sources,
         names,
         images,
+        described(adapted),
         resolution,
         selected,
         {name: columns[name] for name in names if name in columns},
@@ -218,6 +223,7 @@ def _row_json(row: Row) -> dict:
         "scale": row.scale,
         "sources": list(row.sources),
         "images": row.images,
+        "settings": row.settings,
         "resolution": row.resolution.to_json(),
         "selected_on_target_labels": row.selected,
         "columns": columns,

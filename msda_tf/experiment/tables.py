@@ -51,7 +51,7 @@ def _measured(rows: Sequence[Row], seeds: int) -> list[TextTable]:
     over = _over(seeds)
     branches = "; ".join({row.target: _branches(row) for row in rows}.values())
     scored = _scored(rows)
-    notes = [over, branches, *scored]
+    notes = [over, branches, *_settings(rows), *scored]
     if any(row.paper for row in rows):
         notes.append("paper: its Table 1, S1 and S2 by data set; -: not reported; difference: measured - paper")
     if any(0 < s.count < seeds for row in rows for c in columns if (s := row.spread(c))):
@@ -73,7 +73,8 @@ def _measured(rows: Sequence[Row], seeds: int) -> list[TextTable]:
     )
     classes = _classes(rows, seeds, over, scored)
     gains = _gains(rows, over, scored)
-    return [all_, present, *([gains] if gains else []), *([classes] if classes else [])]
+    own = [_own_classes(row, seeds, over) for row in rows if row.columns and not row.paper_iou]
+    return [all_, present, *([gains] if gains else []), *([classes] if classes else []), *own]
 
 
 def _columns(rows: Sequence[Row]) -> list[str]:
@@ -90,6 +91,18 @@ def _branches(row: Row) -> str:
     return f"{row.target}: " + ", ".join(f"S{number} = {name}" for number, name in enumerate(row.sources, 1))
 
 
+def _settings(rows: Sequence[Row]) -> list[str]:
+    """With what the runs were trained: one sentence for all rows that have the same."""
+    by_settings: dict[str, list[str]] = {}
+    for row in rows:
+        by_settings.setdefault(row.settings, []).append(_name(row))
+    several = len(by_settings) > 1
+    return [
+        f"{', '.join(names) + ': ' if several else ''}trained with {settings}"
+        for settings, names in by_settings.items()
+    ]
+
+
 def _estimates(row: Row, seeds: int) -> TextTable:
     """Of a target without labels: in a table of its own, for an estimate is no score."""
     values = [row.estimate_spread(column) for column in row.names]
@@ -101,6 +114,7 @@ def _estimates(row: Row, seeds: int) -> TextTable:
         f"{NO_ADAPT} and {S_ALL} have seen every source: expect less of them than estimated",
         _over(seeds),
         _branches(row),
+        *_settings([row]),
     ]
     if str(row.resolution):
         notes.append(f"looked at {row.resolution.of(row.images)}")
@@ -160,6 +174,26 @@ def _classes(rows: Sequence[Row], seeds: int, over: str, scored: Sequence[str]) 
     header = ("class", "", *(f"{_name(row)}, {column}" for row, column in pairs))
     notes = (over, "paper: its Table 2, at full resolution; a class that is absent counts 0", *scored)
     return TextTable("IoU of each class in %", header, tuple(lines), notes)
+
+
+def _own_classes(row: Row, seeds: int, over: str) -> TextTable:
+    """Every class of one target, and which of them some seeds lost."""
+    columns = [name for name in row.names if name in row.columns]
+    known = list(next(iter(row.columns[columns[0]].values())).iou)
+    spreads = {name: [row.class_spread(column, name) for column in columns] for name in known}
+    lines = [(name, "", *(_counted(_spread(s), s, seeds) for s in spreads[name])) for name in known]
+    lost = []
+    for column in columns:
+        of = row.columns[column].values()
+        for name in known:
+            zeros = sum(not scores.iou[name] for scores in of)
+            if 0 < zeros < len(of):
+                lost.append(f"{name} of {column} in {zeros} of {len(of)}")
+    notes = [over, "a class that is absent counts 0"]
+    if lost:
+        notes.append(f"0 in some seeds and found in others: {', '.join(lost)}")
+    header = ("class", "", *columns)
+    return TextTable(f"IoU of each class in % on {_name(row)}", header, tuple(lines), tuple(notes))
 
 
 def _name(row: Row) -> str:

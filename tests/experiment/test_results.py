@@ -127,13 +127,32 @@ def test_nothing_finished_is_a_table_of_gaps(prepared_data, tmp_path):
 def test_an_oracle_is_never_the_best_and_one_seed_has_no_spread(prepared_data, tmp_path):
     found = plan("miniature", prepared_data, tmp_path, seeds=1)
     fill(found)
-    all_, _, gains = tables.all_tables(results.gather(found), seeds=1)
+    all_, _, gains, _ = tables.all_tables(results.gather(found), seeds=1)
     measured = cells(all_)["cityscapes", "measured"]
     assert list(cells(all_)) == [("cityscapes", "measured")]  # the paper has no miniature
     assert measured["Oracle"] == f"{100 * finished_jobs.miou(0.9):.2f}"
     assert measured["Max Merge"] == f"*{100 * finished_jobs.miou(0.7):.2f}"
     expected = 100 * (finished_jobs.miou(0.9) - finished_jobs.miou(0.1))
     assert cells(gains)["cityscapes", "measured"]["Oracle - No Adapt"] == f"{expected:+.2f}"
+
+
+def test_classes_that_some_seeds_lost_are_named_and_settings_are_told(prepared_data, tmp_path):
+    found = plan("miniature", prepared_data, tmp_path, settings={"steps": 10, "flip": False})
+    for job in found:
+        finished_jobs.train(job)
+        # Road is not found at all by one of three seeds.
+        road = 0.0 if (job.kind, job.seed) == ("adapted", 1) else 0.5
+        finished_jobs.score(job, branches={**dict.fromkeys(job.columns, 0.5), "Max Merge": road})
+    (row,) = results.gather(found)
+    *_, classes = tables.all_tables([row], seeds=3)
+    assert classes.title == "IoU of each class in % on cityscapes"
+    assert cells(classes)["road", ""]["Max Merge"] == f"{100 / 3:.2f} ± {100 * np.std([0.5, 0, 0.5], ddof=1):.2f}"
+    assert classes.notes[-1] == "0 in some seeds and found in others: road of Max Merge in 1 of 3"
+    all_ = tables.all_tables([row], seeds=3)[0]
+    settings = "preset tiny, with flip=false, steps=10, held_out=0, merge=max-logit"
+    assert results.to_json([row], found, grid="miniature", failures={})["rows"][0]["settings"].startswith("preset tiny")
+    assert any(note.startswith("trained with preset tiny, with ") for note in all_.notes), all_.notes
+    assert all(part in " ".join(all_.notes) for part in settings.split(", with ")[1].split(", "))
 
 
 def test_tables_and_json_say_at_what_size_and_whether_labels_chose_the_checkpoint(prepared_data, tmp_path):
