@@ -169,6 +169,7 @@ def evaluate(
     notes += [note for each in scored for note in each.resolution.notes(each.target)]
     notes += [note for each in scored for note in _chosen_by(each, found[each.target], networks)]
     notes += [f"{name} has no labelled images and was not scored" for name in unlabelled if name not in found]
+    notes += [note for each in scored for note in _never_predicted(each)]
     return Evaluation(tuple(scored), networks, merges, tuple(written), tuple(notes))
 
 
@@ -186,6 +187,17 @@ def _chosen_by(scored: Metrics, data_set: Target, networks: Trained) -> list[str
         f"the checkpoint was chosen by labels of {most} images of {scored.target}, {scored.split}, which are among "
         "those scored: on other images expect less"
     ]
+
+
+def _never_predicted(found: Metrics) -> list[str]:
+    """A sentence on the classes that the labels show and the merge, or the only branch, gives to no pixel at all."""
+    matrix = found.matrices.get(MAX_MERGE, next(iter(found.matrices.values())))
+    which = MAX_MERGE if MAX_MERGE in found.matrices else next(iter(found.matrices))
+    shown, predicted = matrix.sum(axis=1), matrix.sum(axis=0)
+    lost = [name for number, name in enumerate(found.class_names) if shown[number] and not predicted[number]]
+    if not lost:
+        return []
+    return [f"{which} gives no pixel to {', '.join(lost)}, which the labels of {found.target} show"]
 
 
 def _rules(inference: Inference, *, every: bool) -> dict[str, tuple[str, str]]:

@@ -15,6 +15,7 @@ from msda_tf import config as configuration
 from msda_tf import lock, train
 from msda_tf.data import manifest as manifests
 from msda_tf.data import pipeline
+from msda_tf.inference import scoring
 from msda_tf.runs import trained
 
 
@@ -162,3 +163,13 @@ def test_bad_input_ends_in_one_line(trained_run, prepared_data, tmp_path, capsys
         (line,) = [line for line in printed.err.splitlines() if line.startswith("msda-tf: ")]
         assert message in line, line
         assert "Traceback" not in printed.err and not printed.out
+
+
+def test_classes_that_are_never_predicted_are_named(no_adapt_run, monkeypatch, capsys, tmp_path):
+    """Of six classes that the labels show, two are predicted."""
+    matrix = np.zeros((19, 20), np.int64)
+    matrix[:5, 0], matrix[1, 1], matrix[7, 9] = 10, 5, 1
+    monkeypatch.setattr(scoring, "score", lambda *_, **__: {"No Adapt": matrix})
+    code, printed, _ = command.run(capsys, "evaluate", "--run", no_adapt_run.directory, "--json", tmp_path / "m.json")
+    lost = "building, wall, fence, traffic sign"
+    assert code == 0 and f"No Adapt gives no pixel to {lost}, which the labels of cityscapes show" in printed
