@@ -372,6 +372,7 @@ def main() -> None:
     parser.add_argument("--method", default="adversarial", help="(default: adversarial)")
     parser.add_argument("--passes", help="together or apart (default: as training decides)")
     parser.add_argument("--arithmetic", nargs="+", choices=ARITHMETIC, default=list(ARITHMETIC), help="with a GPU")
+    parser.add_argument("--alone", action="store_true", help="without PyTorch")
     parser.add_argument("--limit", type=float, metavar="SECONDS", help="for each contestant from its start on")
     parser.add_argument("--compiled", action="store_true", help="also XLA and torch.compile, without a GPU")
     parser.add_argument("--channels-last", action="store_true", help="PyTorch's memory format")
@@ -399,7 +400,7 @@ def main() -> None:
             value = getattr(options, name)
             arguments += [f"--{name}", str(value)] if value != parser.get_default(name) else []
         for kinds in contestants(gpu, options.compiled, options.arithmetic):
-            if not with_torch(options):
+            if options.alone or not with_torch(options):
                 kinds = {name: kind for name, kind in kinds.items() if kind[0] == "tensorflow"}
             if options.earlier:
                 kinds[EARLIER] = kinds[next(iter(kinds))]

@@ -70,7 +70,8 @@ def test_evaluate_prints_an_estimate_and_draws(run, capsys):
     ):
         assert line in printed
     written = json.loads(run.paths.estimate.read_text())
-    assert list(written["estimates"]) == BRANCHES and written["labels_read"] is False and written["images"] == 2
+    assert list(written["estimates"]) == [*BRANCHES, "Max Logit"]  # the paper's rule beside the preset's
+    assert written["labels_read"] is False and written["images"] == 2
     assert written["resolution"]["sizes"] == {"129x65": 2}
     found = written["estimates"]["S1"]
     assert f"{100 * found['miou']:.1f} ± {100 * found['error']:.1f}" in printed

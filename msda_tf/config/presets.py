@@ -30,8 +30,6 @@ _SMALL = {
     "flip": True,
     "steps": 10000,
     "evaluate_every": 500,
-    # At the published width of 64, discriminators would take most of a step of so small a network.
-    "discriminator_width": 16,
 }
 
 # Published recipes train on every image of their sources, which leaves nothing to weigh branches by. As pseudo-labels
@@ -87,7 +85,8 @@ PRESETS: dict[str, dict] = {
     # Fits an 11 GB GPU: the paper's reduced resolution.
     "reduced": {"scale": 0.5, **_BY_HELD_OUT},
     # One's own data on a small GPU or a patient CPU, from ImageNet weights that pip brings.
-    "small": _SMALL,
+    # At the published width of 64, discriminators would take most of a step of so small a network.
+    "small": {**_SMALL, "discriminator_width": 16},
     # DACS (WACV 2021), configs/configUDA.json and trainUDA.py; several sources share one network and one teacher.
     "dacs": {
         **_SELF_TRAINING,

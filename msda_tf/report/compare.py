@@ -71,7 +71,7 @@ def compare(
                     run,
                     selected,
                     album,
-                    scratch / "metrics.json",
+                    scratch / "scores.json",
                     lambda done, count, before=number: on_progress(before * count + done, len(names) * count),
                     options,
                 )

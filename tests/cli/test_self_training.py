@@ -26,7 +26,14 @@ def config(data, **settings):
         "layout": "s-all",
         "aspp_rates": [2, 4],
     }
-    given |= {"steps": 4, "evaluate_every": 4, "evaluate_images": 1, "held_out": 0, "pseudo_threshold": 0.1}
+    given |= {
+        "steps": 4,
+        "evaluate_every": 4,
+        "evaluate_images": 1,
+        "held_out": 0,
+        "merge": "mean-probability",
+        "pseudo_threshold": 0.1,
+    }
     return configuration.resolve(preset="tiny", settings=given | settings, refuse_unread=False)[0]
 
 

@@ -141,7 +141,9 @@ def test_scores_are_those_of_each_target_alone_and_their_mean(run, capsys):
     code, output, _ = command.run(capsys, "runs", run.directory, "--json")
     (listed,) = json.loads(output)
     assert code == 0 and listed["miou"] == written["average"]["S-All"]["miou_19"]
-    assert listed["scored"].startswith("S-All, average of night (1 images of test) and fog (2 images of test)")
+    assert listed["scored"].startswith(
+        "S-All, average of night (1 images of test at 97x49) and fog (2 images of test at 129x65)"
+    )
     code, output, _ = command.run(capsys, "evaluate", "--run", run.directory, "--pictures", 1)
     assert code == 0 and "Mean IoU, average of night, fog" in output and "Mean IoU on fog, test, 2 images" in output
     assert sorted(path.parent.name for path in run.paths.pictures.rglob("*.png")) == ["fog", "night"]
