@@ -15,7 +15,7 @@ from msda_tf.runs import trained
 @pytest.fixture
 def quick(monkeypatch):
     """Exports a file instead of networks."""
-    networks = SimpleNamespace(centred=lambda mean_of: None)
+    networks = SimpleNamespace(centred=lambda mean_of: networks, in_colours=lambda palette: networks)
     monkeypatch.setattr(trained, "load", lambda *_, **__: networks)
 
     def write(networks, served, folder, **_):
