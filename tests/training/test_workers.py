@@ -117,7 +117,8 @@ def test_two_processes_equal_one_and_survive_a_kill(settings, tmp_path):
         for name, value in row.items():
             # Adam's first steps are signs, and turn the rounding of a gradient near zero into whole steps: two
             # processes part from one by more with every step, though their own sums, below, are always the same bits.
-            tolerance = 1e-5 if step == 2 else 1e-2
+            # Already the losses of the second step come after one: 6e-5 on processors without AVX-512, else below 1e-5.
+            tolerance = 2e-4 if step == 2 else 1e-2
             assert found[step][name] == pytest.approx(value, rel=tolerance), (step, name)
 
     directory = tmp_path / "killed"
