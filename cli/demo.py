@@ -63,8 +63,9 @@ def command(output, target, steps, train_frames, test_frames, full):
     _explain(
         3,
         f"Score each branch on the test images of {target}",
-        "Max Merge takes the surest branch at every pixel. Large classes (road, sky, building) come first in so short "
-        "a training; rare ones stay near 0.",
+        "Max Merge weighs the branches by how they did on images of the other source; Max Logit, the paper's, takes "
+        "the surest one at every pixel. Large classes (road, sky, building) come first in so short a training; rare "
+        "ones stay near 0.",
     )
     _run("evaluate", "--run", run, "--pictures", 3)
     _show(RunDirectory(run).pictures)
