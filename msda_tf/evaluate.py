@@ -191,8 +191,8 @@ def _chosen_by(scored: Metrics, data_set: Target, networks: Trained) -> list[str
 
 def _never_predicted(found: Metrics) -> list[str]:
     """A sentence on the classes that the labels show and the merge, or the only branch, gives to no pixel at all."""
-    matrix = found.matrices.get(MAX_MERGE, next(iter(found.matrices.values())))
     which = MAX_MERGE if MAX_MERGE in found.matrices else next(iter(found.matrices))
+    matrix = found.matrices[which]
     shown, predicted = matrix.sum(axis=1), matrix.sum(axis=0)
     lost = [name for number, name in enumerate(found.class_names) if shown[number] and not predicted[number]]
     if not lost:

@@ -7,6 +7,7 @@ OUTPUT/TARGET-SCALE/seedN/unit-sources   as adapted, on sources that UNIT restyl
 OUTPUT/TARGET-SCALE/seedN/unit-s-all     paper's figure merges S1 and S2 alone
 """
 
+import dataclasses
 import pathlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -203,27 +204,22 @@ class _Row:
     preset: str
     estimated: bool = False
 
-    def config(self, **own) -> TrainConfig:
-        """Of a run with settings of its own."""
+    def job(self, kind: str, columns: dict[str, str], *, scored_with=(), **own) -> Job:
+        """Of a kind, with settings of its own."""
         # A setting for the adversary is one for those runs that have any.
         config, _ = configuration.resolve(preset=self.preset, settings={**self.values, **own}, refuse_unread=False)
         configuration.validate(config)
-        return config
-
-    def job(self, kind: str, columns: dict[str, str], *, scored_with=(), **own) -> Job:
-        """Of a kind, with settings of its own."""
-        config = self.config(**own)
         target, seed = self.values["target"], self.values["seed"]
         folder = self.output / f"{target}-{config.scale:g}" / f"seed{seed}"
         return Job(target, config.scale, seed, kind, folder / kind, config, columns, tuple(scored_with), self.estimated)
 
     def adapted(self, **own) -> Job:
         """The run of the branches and their merge."""
-        config = self.config(**own)
-        names = [branch for network in branches.plan(config) for branch in network.branches]
+        job = self.job("adapted", {}, **own)
+        names = [branch for network in branches.plan(job.config) for branch in network.branches]
         if len(names) > 1:
-            names += [MAX_MERGE] if config.merge == "max-logit" else [MAX_MERGE, EQUATION_6]
-        return self.job("adapted", {name: name for name in names}, **own)
+            names += [MAX_MERGE] if job.config.merge == "max-logit" else [MAX_MERGE, EQUATION_6]
+        return dataclasses.replace(job, columns={name: name for name in names})
 
     def no_adapt(self) -> Job:
         """S-All without adaptation."""
