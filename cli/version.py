@@ -7,7 +7,7 @@ import platform
 import click
 
 from msda_tf import __version__
-from msda_tf.runs.provenance import revision
+from msda_tf.runs.provenance import revision, version
 
 from .terminal import say
 
@@ -18,10 +18,7 @@ def versions() -> dict[str, str]:
     """Name -> version, of this and of what results depend on; no package is loaded."""
     found = {"msda-tf": __version__, "commit": _commit() or "not known", "python": platform.python_version()}
     for name in _PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "not installed"
+        found[name] = version(name) or "not installed"
     return found
 
 

@@ -16,9 +16,9 @@ def provenance() -> dict:
     return {
         "command": sys.argv,
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
+        "python": platform.pythonversion(),
         "platform": platform.platform(),
-        "packages": {name: _version(name) for name in packages},
+        "packages": {name: version(name) for name in packages},
         "git": revision(),
         "devices": [device.name for device in tf.config.list_logical_devices()],
     }
@@ -30,11 +30,12 @@ def other_versions(noted: dict) -> list[str]:
     Args:
       noted: "packages" of what `provenance` gave on another day.
     """
-    here = {name: _version(name) for name in noted}
+    here = {name: version(name) for name in noted}
     return [f"{name} {was}, here {here[name]}" for name, was in noted.items() if was != here[name]]
 
 
-def _version(package: str) -> str | None:
+def version(package: str) -> str | None:
+    """Of an installed package, which is not loaded; None if it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
