@@ -16,7 +16,7 @@ def provenance() -> dict:
     return {
         "command": sys.argv,
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "python": platform.pythonversion(),
+        "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: version(name) for name in packages},
         "git": revision(),
