@@ -13,6 +13,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 
+from msda_tf.packages import version
 from msda_tf.printable import printable
 
 from . import gpu
@@ -70,15 +71,8 @@ def _requirements() -> list:
     return found
 
 
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _fits(requirement, version: str | None) -> bool:
-    return version is not None and requirement.specifier.contains(version, prereleases=True)
+def _fits(requirement, found: str | None) -> bool:
+    return found is not None and requirement.specifier.contains(found, prereleases=True)
 
 
 def _packages() -> Check:
@@ -88,15 +82,15 @@ def _packages() -> Check:
         return Check(
             "packages", FAIL, f"not installed as a package ({error})", "pip install -e . in the project's folder"
         )
-    versions = {requirement.name: _version(requirement.name) for requirement in needed}
+    versions = {requirement.name: version(requirement.name) for requirement in needed}
     wrong = [str(requirement) for requirement in needed if not _fits(requirement, versions[requirement.name])]
-    found = ", ".join(f"{name} {version or 'missing'}" for name, version in versions.items())
+    found = ", ".join(f"{name} {known or 'missing'}" for name, known in versions.items())
     if wrong:
         return Check("packages", FAIL, found, f"pip install {' '.join(map(repr, wrong))}")
-    twice = [name for name in ("opencv-python", "opencv-contrib-python") if _version(name)]
+    twice = [name for name in ("opencv-python", "opencv-contrib-python") if version(name)]
     if twice:
         remedy = f"pip uninstall {twice[0]}: both write the same files (then reinstall opencv-python-headless)"
-        return Check("packages", WARN, f"{found}, {twice[0]} {_version(twice[0])}", remedy)
+        return Check("packages", WARN, f"{found}, {twice[0]} {version(twice[0])}", remedy)
     return Check("packages", OK, found)
 
 
@@ -108,7 +102,7 @@ def _extras() -> Check:
     extras: dict[str, bool] = {}
     for requirement, names in requirements:
         for name in names - {"test", "docs", "all", "cuda", "models"}:
-            extras[name] = extras.get(name, True) and _version(requirement.name) is not None
+            extras[name] = extras.get(name, True) and version(requirement.name) is not None
     there = ", ".join(f"{name} {'yes' if found else 'no'}" for name, found in sorted(extras.items()))
     return Check("extras", OK, there or "none known")
 

@@ -7,7 +7,8 @@ import platform
 import click
 
 from msda_tf import __version__
-from msda_tf.runs.provenance import revision, version
+from msda_tf.packages import version
+from msda_tf.runs.provenance import revision
 
 from .terminal import say
 

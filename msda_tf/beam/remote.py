@@ -1,7 +1,7 @@
-"""Folders on other file systems - gs://, s3://, hdfs:// and whatever else Beam reaches - as folders of this machine.
+"""Folders on other file systems - gs://, s3://, azfs:// and whatever else Beam reaches - as folders of this machine.
 
-what plans work, and what looks whether it is done already, need no more. Workers bring the files that they read, and
-send those that they write.
+A shadow shows the names, sizes and times of what lies there, and the content of a few files: what plans work, and what
+looks whether it is done already, need no more. Workers bring the files that they read, and send those that they write.
 """
 
 import contextlib

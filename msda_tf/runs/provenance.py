@@ -1,11 +1,12 @@
 """With what something was made: command line, time, versions, git revision and devices."""
 
 import datetime
-import importlib.metadata
 import pathlib
 import platform
 import subprocess
 import sys
+
+from msda_tf.packages import version
 
 
 def provenance() -> dict:
@@ -32,14 +33,6 @@ def other_versions(noted: dict) -> list[str]:
     """
     here = {name: version(name) for name in noted}
     return [f"{name} {was}, here {here[name]}" for name, was in noted.items() if was != here[name]]
-
-
-def version(package: str) -> str | None:
-    """Of an installed package, which is not loaded; None if it is not installed."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def revision() -> str | None:
