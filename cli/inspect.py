@@ -1,11 +1,14 @@
 """msda-tf inspect: figures and pictures of a prepared data set, or the classes of several beside one another."""
 
+import dataclasses
+
 import click
 from rich.table import Table
 
 from msda_tf import files
 from msda_tf.data import manifest as manifests
 from msda_tf.errors import UsageError
+from msda_tf.evaluation import palettes
 from msda_tf.printable import printable
 
 from . import options, terminal
@@ -21,10 +24,11 @@ from .terminal import say
 )
 @click.option("--split", help="Split whose images are shown.  [default: the one trained on]")
 @click.option("--images", type=click.IntRange(1, 200), default=12, show_default=True, help="How many to show.")
+@options.palette
 @click.option("--target", "targets", type=options.Path(), multiple=True, help="Of several folders, one adapted to.")
 @click.option("--common", type=options.Path(dir_okay=False), help="Of several: write a class map with what all show.")
 @click.pass_context
-def command(context, folders, output, split, images, targets, common):
+def command(context, folders, output, split, images, palette, targets, common):
     """Look at a prepared data set: the first thing to do when a result is odd.
 
     Prints its figures and what is odd about them, and writes them with a class histogram (beside the other data sets
@@ -38,11 +42,11 @@ def command(context, folders, output, split, images, targets, common):
     msda-tf inspect data/gta5 data/camvid --common common.yaml
     """
     if len(folders) > 1 or targets:
-        _refuse(context, ("output", "split", "images"), "several data sets")
+        _refuse(context, ("output", "split", "images", "palette"), "several data sets")
         _compare([*folders, *(target for target in targets if target not in folders)], targets, common)
         return
     _refuse(context, ("common",), "one data set")
-    _inspect(folders[0], output, split, images)
+    _inspect(folders[0], output, split, images, palette)
 
 
 def _refuse(context: click.Context, meaningless: tuple[str, ...], what: str) -> None:
@@ -78,13 +82,14 @@ def _compare(folders, targets, common) -> None:
         say(f"wrote {common}: {len(names)} classes. Next: prepare each again with --class-map {common}")
 
 
-def _inspect(folder, output, split, images) -> None:
+def _inspect(folder, output, split, images, palette) -> None:
     from msda_tf.data_prep.inspection import inspect as inspection
     from msda_tf.data_prep.inspection import page as inspection_page
     from msda_tf.data_prep.inspection import pictures as inspection_pictures
     from msda_tf.evaluation.pictures import write_png
 
     manifest = _read(folder)
+    manifest = dataclasses.replace(manifest, classes=palettes.recoloured(manifest.classes, palette))
     split = split or manifest.training_split
     if split not in manifest.splits:
         raise UsageError(f"{folder} has no split {split!r}: there are {', '.join(manifest.splits)}")

@@ -18,12 +18,14 @@ class Model:
     """A SavedModel under a name, which may be told to misbehave.
 
     Attributes:
+      directory: of the export.
       unavailable: how many of the next requests are answered with "unavailable".
       delay: seconds that an answer takes.
       garbage: what REST answers instead, or None.
     """
 
     def __init__(self, path, name="msda"):
+        self.directory = path
         self.signatures, self.name = tf.saved_model.load(str(path)).signatures, name
         self.unavailable, self.delay, self.garbage, self.requests = 0, 0.0, None, 0
 

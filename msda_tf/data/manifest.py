@@ -173,12 +173,21 @@ def read(directory: pathlib.Path) -> Manifest:
         raise MsdaError(f"{path} is damaged (at {error}): prepare the data set again with --force") from None
 
 
-def _from_json(keys: Keys) -> Manifest:
+def class_list(keys: Keys) -> ClassList:
+    """The key "classes", names and colours in the order of trainIds, as `dataset.json` and exports have it.
+
+    Raises:
+      Damaged: it is something else.
+    """
     entries = [Keys(item, key) for key, item in keys.sequence("classes")]
     names = tuple(entry.text("name") for entry in entries)
-    classes = ClassList(names, tuple(entry.color("color", 255) for entry in entries))
     if not 0 < len(set(names)) == len(names) < IGNORE:
         raise Damaged(f"classes: expected 1 to {IGNORE - 1} of different names, found {len(names)}")
+    return ClassList(names, tuple(entry.color("color", 255) for entry in entries))
+
+
+def _from_json(keys: Keys) -> Manifest:
+    classes = class_list(keys)
     below = keys.below("splits")
     splits = {name: _split(below.below(name), classes) for name in below}
     training = keys.text("training_split")

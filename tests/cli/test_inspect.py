@@ -8,6 +8,8 @@ from msda_tf.cli import main as cli
 from msda_tf.data_prep.conversion import convert
 from msda_tf.data_prep.labels import class_map
 from msda_tf.data_prep.readers import gta5, synthia
+from msda_tf.evaluation import palettes
+from msda_tf.labels import CITYSCAPES_CLASSES
 
 
 @pytest.fixture
@@ -41,6 +43,16 @@ def test_page_and_picture(run, tmp_path):
     assert again.reused == 2
 
 
+def test_colours_of_a_palette(run, tmp_path):
+    assert run("data/gta5", "--output", "own")[0] == 0
+    assert run("data/gta5", "--output", "blind", "--palette", "colour-blind")[0] == 0
+    own, blind = ((tmp_path / each / "inspect.html").read_text() for each in ("own", "blind"))
+    colors = {name: palettes.recoloured(CITYSCAPES_CLASSES, name).colors[0] for name in palettes.PALETTES}
+    for page, here, other in ((own, "own", "colour-blind"), (blind, "colour-blind", "own")):
+        assert f"rgb{colors[here]}" in page and f"rgb{colors[other]}" not in page
+    assert (tmp_path / "own/inspect.png").read_bytes() != (tmp_path / "blind/inspect.png").read_bytes()
+
+
 def test_several_meet_on_a_common_map(run, tmp_path):
     """What inspect writes, prepare takes: afterwards both have the same classes."""
     raw_sets.synthia(tmp_path / "raw2", 2)
@@ -63,6 +75,7 @@ def test_several_meet_on_a_common_map(run, tmp_path):
     ("arguments", "code", "said"),
     [
         (["data/gta5", "data/gta5", "--split", "test"], 2, "--split has no meaning for several data sets"),
+        (["data/gta5", "data/gta5", "--palette", "own"], 2, "--palette has no meaning for several data sets"),
         (["data/gta5", "--common", "c.yaml"], 2, "--common has no meaning for one data set"),
         (["data/gta5", "nowhere"], 1, "nowhere/dataset.json does not exist"),
         (["data"], 2, "data holds several data sets: name one of them, as data/gta5"),

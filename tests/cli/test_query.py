@@ -1,6 +1,7 @@
 """`msda-tf query` against a stand-in for TensorFlow Serving that runs a really exported model."""
 
 import io
+import json
 import socket
 
 import cv2
@@ -13,6 +14,8 @@ from command import exit_code as msda_tf
 from PIL import Image
 
 from msda_tf import export
+from msda_tf.evaluation import palettes
+from msda_tf.labels import CITYSCAPES_CLASSES
 from msda_tf.serving.client import retry
 from msda_tf.serving.client.rest import RestClient
 from msda_tf.serving.model import Served
@@ -84,6 +87,41 @@ def test_equal_to_predict(run, server, folder, tmp_path):
     for path in expected:
         difference = read(tmp_path / "query" / path).astype(int) - read(tmp_path / "predict" / path)
         assert np.abs(difference).max() <= (1 if path.parts[0] == "confidence" else 0), path
+
+
+def test_classes_of_the_export(model, server, folder, tmp_path, capsys):
+    asked = ["query", *server, "--input", folder / "a.png"]
+    metadata = json.loads((model.directory / "assets.extra" / "metadata.json").read_text())
+    for index, entry in enumerate(metadata["classes"]):
+        entry |= {"name": f"kind {index}", "color": [index, 2 * index, 100]}
+    changed = tmp_path / "metadata.json"
+    changed.write_text(json.dumps(metadata))
+    assert msda_tf(*asked, "--output", tmp_path / "own", "--classes", changed) == 0
+    labels = read(tmp_path / "own" / "labels" / "a.png")
+    expected = np.stack([np.full_like(labels, 100), 2 * labels, labels], axis=2)  # BGR
+    np.testing.assert_array_equal(read(tmp_path / "own" / "colors" / "a.png"), expected)
+
+    palette = ["--classes", model.directory.parent, "--palette", "colour-blind"]
+    assert msda_tf(*asked, "--output", tmp_path / "blind", *palette) == 0
+    expected = palettes.recoloured(CITYSCAPES_CLASSES, "colour-blind").palette()[labels]
+    np.testing.assert_array_equal(read(tmp_path / "blind" / "colors" / "a.png")[..., ::-1], expected)
+    assert msda_tf(*asked, "--output", tmp_path / "legend", "--classes", model.directory, "--legend") == 0
+    assert len(read(tmp_path / "legend" / "overlays" / "a.png")) > len(labels)
+    assert len(read(tmp_path / "legend" / "labels" / "a.png")) == len(labels)
+
+    metadata["classes"] = metadata["classes"][: labels.max()]
+    changed.write_text(json.dumps(metadata))
+    capsys.readouterr()
+    assert msda_tf(*asked, "--output", tmp_path / "few", "--classes", changed) == 1
+    assert f"holds class {labels.max()}, and {labels.max()} classes are known" in capsys.readouterr().err
+    assert not (tmp_path / "few").exists()
+    changed.write_text('{"classes": [{"name": "road", "color": [1, 2, 300]}]}')
+    assert msda_tf(*asked, "--output", tmp_path / "few", "--classes", changed) == 1
+    assert "metadata.json tells of no classes (classes[0].color[2]" in error_line(capsys)
+    assert msda_tf(*asked, "--output", tmp_path / "few", "--classes", folder) == 2
+    assert "holds no metadata.json" in error_line(capsys)
+    assert msda_tf(*asked, "--output", tmp_path / "few", "--palette", "colour-blind") == 2
+    assert "--palette colour-blind needs to know the classes" in error_line(capsys)
 
 
 def test_a_server_that_is_starting_is_asked_again(model, server, folder, tmp_path, no_waiting, capsys):

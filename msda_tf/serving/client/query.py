@@ -10,7 +10,7 @@ import numpy as np
 from msda_tf.errors import MsdaError
 from msda_tf.evaluation import pictures
 from msda_tf.image_files.headers import MAX_PIXELS
-from msda_tf.labels import CITYSCAPES_CLASSES
+from msda_tf.labels import CITYSCAPES_CLASSES, IGNORE, ClassList
 from msda_tf.prediction import images, results
 from msda_tf.serving.client import retry
 
@@ -27,19 +27,23 @@ def query(
     source: pathlib.Path,
     output: pathlib.Path,
     *,
+    classes: ClassList | None = None,
+    legend: bool = False,
     retries: int = 5,
     max_pixels: int = MAX_PIXELS,
     on_progress: Callable[[int, int], None] = lambda done, count: None,
 ) -> list[str]:
     """Sends an image, or every image of a folder, and writes `labels/`, `colors/`, `overlays/` as `predict` does.
 
-    Colours are the model's if it was exported with them, else those of Cityscapes. Its confidence, if it gives one, is
-    written, too.
+    Without `classes`, colours are the model's if it was exported with them, else those of Cityscapes. Its confidence,
+    if it gives one, is written, too.
 
     Args:
       client: of the server.
       source: PNG or JPEG file, or a folder.
       output: the folder to write to.
+      classes: of the model: `msda_tf.serving.client.classes.read`.
+      legend: put their names and colours below colours and overlays.
       retries: how often to ask again while the server is unavailable.
       max_pixels: larger images are not sent; their headers tell.
       on_progress: called with (images done, number of images).
@@ -64,7 +68,7 @@ def query(
             continue
         try:
             outputs = retry.ask(lambda data=data: client.predict([data]), retries=retries)
-            _write(output, name, pixels, _checked(outputs, pixels))
+            _write(output, name, _pictures(_checked(outputs, pixels), pixels, classes, legend))
         except retry.Unavailable:
             raise
         except MsdaError as error:
@@ -89,15 +93,31 @@ def _checked(outputs: dict[str, np.ndarray], pixels: np.ndarray) -> dict[str, np
     return {name: value[0] for name, value in outputs.items()}
 
 
-def _write(output: pathlib.Path, name: pathlib.PurePath, pixels: np.ndarray, outputs: dict[str, np.ndarray]) -> None:
+def _pictures(
+    outputs: dict[str, np.ndarray], pixels: np.ndarray, classes: ClassList | None, legend: bool
+) -> dict[str, np.ndarray]:
+    """Kind of result -> what is written of one image."""
+    colors = outputs.get("color_map") if classes is None else None
+    classes = classes or CITYSCAPES_CLASSES
+    known = outputs["label_map"][outputs["label_map"] != IGNORE]
+    if colors is None and known.size and known.max() >= len(classes):
+        raise MsdaError(
+            f"the server's label map holds class {known.max()}, and {len(classes)} classes are known: "
+            "--classes EXPORT with the export that the server runs"
+        )
     maps = {"labels": outputs["label_map"]}
-    shown = {kind: results.picture(kind, pixels, maps, CITYSCAPES_CLASSES) for kind in results.DEFAULT_KINDS}
-    if "color_map" in outputs:
-        shown["colors"] = outputs["color_map"]
-        shown["overlays"] = cv2.addWeighted(pixels, 0.5, outputs["color_map"], 0.5, 0)
+    kinds = results.DEFAULT_KINDS
     if "confidence" in outputs:
         maps["confidence"] = outputs["confidence"]
-        shown["confidence"] = results.picture("confidence", pixels, maps, CITYSCAPES_CLASSES)
+        kinds = results.KINDS
+    shown = {kind: results.picture(kind, pixels, maps, classes, legend=legend) for kind in kinds}
+    if colors is not None:
+        shown["colors"] = colors
+        shown["overlays"] = cv2.addWeighted(pixels, 0.5, colors, 0.5, 0)
+    return shown
+
+
+def _write(output: pathlib.Path, name: pathlib.PurePath, shown: dict[str, np.ndarray]) -> None:
     for kind, picture in shown.items():
         path = output / kind / name
         path.parent.mkdir(parents=True, exist_ok=True)
