@@ -44,6 +44,7 @@ PARTS = {
     "low-class-thresholds": {**SELF, "pseudo_threshold": 0.8, "pseudo_weight": "class"},
     "pixel-threshold": {**SELF, "pseudo_weight": "pixel"},
     "max-logit-labels": {**SELF, "pseudo_merge": "max-logit"},
+    "class-weighted-labels": {**SELF, "pseudo_merge": "class-weighted-probability"},
     "rare-classes": {**SELF, "source_images": "rare-classes", "rare_min_pixels": 100},
     "late-teacher": {**SELF, "self_training_start": "half"},
     "masked": {**SELF, "masked": True},

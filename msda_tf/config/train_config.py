@@ -219,9 +219,16 @@ class TrainConfig:
     )
     pseudo_merge: str = knob(
         "mean-probability",
-        "how the teacher's branches are merged, on their small maps, into one pseudo-label",
-        ("max-logit", "max-probability", "mean-probability"),
+        "how the teacher's branches are merged, on their small maps, into one pseudo-label; the last three go by "
+        "held_out images of other sources",
+        ("max-logit", "max-probability", "mean-probability", *_BY_HELD_OUT),
         only_for=_WITH_TEACHER,
+    )
+    pseudo_merge_every: int = knob(
+        100,
+        "steps from one look at the held-out images to the next",
+        minimum=1,
+        only_for={**_WITH_TEACHER, "pseudo_merge": _BY_HELD_OUT},
     )
     pseudo_threshold: float = knob(
         0.968, "probability from which the teacher is sure, as DACS", minimum=0, maximum=1, only_for=_WITH_TEACHER
@@ -346,9 +353,7 @@ class TrainConfig:
             "max-logit",
             "max-probability",
             "mean-probability",
-            "calibrated-probability",
-            "weighted-probability",
-            "class-weighted-probability",
+            *_BY_HELD_OUT,
         ),
     )
     merge_at: str = knob(
@@ -488,11 +493,15 @@ def validate(config: TrainConfig) -> None:
             )
     if len(set(config.sources)) != len(config.sources):
         raise UsageError(f"a source is named twice in --sources {','.join(config.sources)}")
-    if not config.held_out and config.merge in _BY_HELD_OUT:
-        raise UsageError(
-            f"merge={config.merge} goes by held-out images of the sources: set held_out, such as 20, or "
-            "merge, such as mean-probability"
-        )
+    rules = {"merge": config.merge}
+    if METHODS[config.method].teacher:
+        rules["pseudo_merge"] = config.pseudo_merge
+    for knob_name, rule in rules.items():
+        if not config.held_out and rule in _BY_HELD_OUT:
+            raise UsageError(
+                f"{knob_name}={rule} goes by held-out images of the sources: set held_out, such as 20, or "
+                f"{knob_name}, such as mean-probability"
+            )
     _check_self_training(config)
     if not config.held_out and config.select == "unlabelled":
         raise UsageError("select=unlabelled estimates by held-out images of the sources: set held_out, such as 20")

@@ -34,10 +34,12 @@ class Share:
     Attributes:
       temperature: by which its logits are divided.
       weights: of its probability of each class, float64 `[C]`; those of all branches add up to 1.
+
+    Where they change, in training, both are float32 tensors.
     """
 
-    temperature: float
-    weights: np.ndarray
+    temperature: float | tf.Tensor
+    weights: np.ndarray | tf.Tensor
 
 
 def shares(rule: str, calibrations: Sequence[Calibration]) -> list[Share]:
@@ -57,8 +59,10 @@ def shares(rule: str, calibrations: Sequence[Calibration]) -> list[Share]:
     return [Share(each.temperature, own) for each, own in zip(calibrations, weights, strict=True)]
 
 
-def shares_of(rule: str, calibrations: Mapping[str, Calibration], merged: Sequence[str]) -> list[Share] | None:
-    """`shares` of the branches `merged`; None under a rule that needs none.
+def shares_of(
+    rule: str, calibrations: Mapping[str, Calibration], merged: Sequence[str], *, option: str = "--merge"
+) -> list[Share] | None:
+    """`shares` of the branches `merged`; None under a rule that needs none. Errors name `option`.
 
     Raises:
       UsageError: a branch has no calibration.
@@ -68,8 +72,8 @@ def shares_of(rule: str, calibrations: Mapping[str, Calibration], merged: Sequen
     missing = [name for name in merged if name not in calibrations]
     if missing:
         raise UsageError(
-            f"merge {rule} goes by held-out images of the sources, and {missing[0]} was scored on none: train with "
-            "held_out above 0, or use --merge mean-probability"
+            f"{option} {rule} goes by held-out images of the sources, and {missing[0]} was scored on none: train with "
+            f"held_out above 0, or use {option} mean-probability"
         )
     return shares(rule, [calibrations[name] for name in merged])
 
@@ -156,8 +160,8 @@ def _weighted(branches: Iterable[tf.Tensor], parts: Sequence[Share] | None) -> t
         raise ValueError("calibrated rules need the shares of the branches")
     merged = None
     for logits, part in zip(branches, parts, strict=True):
-        weights = tf.constant(part.weights, logits.dtype)
-        scores = tf.nn.softmax(logits / tf.constant(part.temperature, logits.dtype)) * weights
+        temperature, weights = (tf.convert_to_tensor(each, logits.dtype) for each in (part.temperature, part.weights))
+        scores = tf.nn.softmax(logits / temperature) * weights
         merged = scores if merged is None else merged + scores
     return merged
 

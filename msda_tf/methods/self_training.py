@@ -15,10 +15,11 @@ import tensorflow as tf
 from msda_tf.config import TrainConfig
 from msda_tf.config.branches import NetworkPlan
 from msda_tf.errors import UsageError
+from msda_tf.inference.merge import CALIBRATED
 from msda_tf.inference.networks import build_segmenter
 from msda_tf.methods import METHODS, adversarial, feature_distance, losses, supervised
 from msda_tf.methods.domain_pass import HeadLosses, Term
-from msda_tf.methods.teacher import State, Teacher
+from msda_tf.methods.teacher import Shares, State, Teacher
 from msda_tf.methods.views import Views
 from msda_tf.models.layers.resize import upsample
 from msda_tf.models.preprocess import centred
@@ -36,9 +37,11 @@ def make(*, config: TrainConfig, segmenter, feeds, strategy) -> "SelfTraining":
     def another():
         return build_segmenter(config, like, segmenter.num_classes, discriminators=False)
 
+    classes, calibrated = segmenter.num_classes, config.pseudo_merge in CALIBRATED
+    shares = Shares(len(segmenter.branches), classes) if calibrated else None
     return SelfTraining(
         base=base.make(config=config, segmenter=segmenter, feeds=feeds, strategy=strategy),
-        teacher=Teacher(config, segmenter, another(), State(segmenter.num_classes), strategy),
+        teacher=Teacher(config, segmenter, another(), State(classes), strategy, shares),
         start=another().backbone if config.feature_distance else None,
     )
 
@@ -58,6 +61,8 @@ class SelfTraining:
         self.serves = teacher.network if self.config.serve == "teacher" else self.segmenter
         self.headline = base.headline | {"mix": "mix/output/", "sure": "pseudo_label/sure"}
         self.checkpointables = base.checkpointables | {"teacher": teacher.network, "self_training": teacher.state}
+        if teacher.shares is not None:
+            self.checkpointables["pseudo_shares"] = teacher.shares
         if start is not None:
             self.checkpointables["start"] = start
         self.views = Views(self.config, self.segmenter.num_classes)

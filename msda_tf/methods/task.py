@@ -18,7 +18,7 @@ from msda_tf.evaluation import cross_source, pictures, protocol
 from msda_tf.inference import scoring
 from msda_tf.inference.held_out import HeldOut
 from msda_tf.inference.members import Inference
-from msda_tf.inference.merge import CALIBRATED
+from msda_tf.inference.merge import CALIBRATED, shares_of
 from msda_tf.inference.networks import build_segmenter, member
 from msda_tf.inference.unlabelled import Unlabelled
 from msda_tf.methods import METHODS
@@ -72,7 +72,11 @@ class SegmentationTask:
         self.checkpointables = {"segmenter": self.segmenter} | self.method.checkpointables
         self._batches = Batches(config=config, network=network, manifests=manifests, strategy=strategy, corrupt=corrupt)
         branches = {branch: branch for branch in network.branches}
-        self.held_out = HeldOut(config=config, network=network, segmenter=self.method.serves, manifests=manifests)
+        of_sources = {"config": config, "network": network, "manifests": manifests}
+        self.held_out = HeldOut(**of_sources, segmenter=self.method.serves)
+        self._step_number, self._of_teacher = 0, None
+        if METHODS[config.method].teacher and config.pseudo_merge in CALIBRATED:
+            self._of_teacher = HeldOut(**of_sources, segmenter=self.method.teacher.network)
         # Rules that go by a table of other sources get theirs when training is over.
         rule = "mean-probability" if config.merge in CALIBRATED else config.merge
 
@@ -89,21 +93,33 @@ class SegmentationTask:
 
     def batches(self, first_step: int) -> Iterator[dict]:
         """Batches of the method's step, from any step on, with the images' names under "names"."""
+        self._step_number = first_step
         return self._batches.starting_at(first_step)
 
     def begin(self) -> None:
         """To be called before the first step, when starting weights are there: all networks have the same."""
-        if self.method.serves is not self.segmenter:
+        if METHODS[self.config.method].teacher:
             weights = {variable.path: variable for variable in self.segmenter.variables}
-            for variable in self.method.serves.variables:
+            for variable in self.method.teacher.network.variables:
                 variable.assign(weights[variable.path])
 
     def train_step(self, batch: dict) -> dict[str, tf.Tensor]:
         """Runs one step on a batch of `batches`: losses and norms, float32 scalars at the weights before it."""
+        self._weigh_branches()
         self._decide(batch)
         self._seen = {"sources": batch["sources"], "target": batch["target"]}
         metrics = self._step(self._seen)
+        self._step_number += 1
         return {self._named(name): value for name, value in metrics.items() if self._is_told(name)}
+
+    def _weigh_branches(self) -> None:
+        """Every so many steps: how the teacher's branches do on held-out images, for the merge of its pseudo-labels."""
+        if self._of_teacher is None or self._step_number % self.config.pseudo_merge_every:
+            return
+        calibrations = cross_source.calibrations(self._of_teacher.cells())
+        self.method.teacher.shares.set(
+            shares_of(self.config.pseudo_merge, calibrations, self.network.branches, option="pseudo_merge")
+        )
 
     def _is_told(self, metric: str) -> bool:
         """Whether it is worth a curve: classes that no source shows cannot be learned."""

@@ -1,5 +1,7 @@
 """The teacher of self-training: the moving average of a whole network with all its branches, and what it says."""
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
@@ -29,6 +31,33 @@ class State(keras.layers.Layer):
         self.built = True
 
 
+class Shares(keras.layers.Layer):
+    """The branches' parts in a merge that goes by held-out images (`msda_tf.inference.merge.Share`); at first equal.
+
+    Attributes:
+      temperatures: by which logits are divided, float32 `[S]`.
+      by_class: weights of the branches' probabilities, float32 `[S, C]`; those of a class add up to 1.
+    """
+
+    def __init__(self, branches: int, classes: int):
+        super().__init__(name="shares", dtype="float32")
+        options = {"trainable": False, "dtype": "float32"}
+        self.temperatures = self.add_weight(name="temperatures", shape=(branches,), initializer="ones", **options)
+        equal = keras.initializers.Constant(1 / branches)
+        self.by_class = self.add_weight(name="weights", shape=(branches, classes), initializer=equal, **options)
+        self.built = True
+
+    def set(self, parts: Sequence[merge.Share]) -> None:
+        """Takes others, in the order of the branches."""
+        self.temperatures.assign([part.temperature for part in parts])
+        self.by_class.assign([part.weights for part in parts])
+
+    def parts(self) -> list[merge.Share]:
+        """What the merge takes."""
+        temperatures, weights = (tf.unstack(each.value) for each in (self.temperatures, self.by_class))
+        return [merge.Share(*own) for own in zip(temperatures, weights, strict=True)]
+
+
 class Teacher:
     """Follows a network, and labels the target for it.
 
@@ -40,12 +69,14 @@ class Teacher:
       student: the network to follow.
       network: another one of its kind, without discriminators, that becomes the teacher.
       state: see `State`.
+      shares: of the network's branches, in their order, with a `pseudo_merge` that goes by held-out images.
       strategy: in whose scope all of them were made.
     """
 
     def __init__(self, config: TrainConfig, student: MultiSourceSegmenter, network: MultiSourceSegmenter, state: State,
-                 strategy: tf.distribute.Strategy):  # fmt: skip
+                 strategy: tf.distribute.Strategy, shares: Shares | None = None):  # fmt: skip
         self.config, self.network, self.state, self._strategy = config, network, state, strategy
+        self.shares = shares
         of_student = {variable.path: variable for variable in student.variables}
         self._averages = network.variables
         self._originals = [of_student[variable.path] for variable in self._averages]
@@ -93,14 +124,20 @@ class Teacher:
         for c in range(classes):
             metrics[f"pseudo_label_share/{c}"] = counts[c] / pixels / replicas
             metrics[f"pseudo_label_sureness/{c}"] = sureness[c] / replicas
+        if self.shares is not None:
+            means = tf.reduce_mean(self.shares.by_class.value, axis=1)
+            for branch, mean in zip(self.network.branches, tf.unstack(means), strict=True):
+                metrics[f"pseudo_label_weight/{branch}"] = mean / replicas
         return {"label": labels, "weight": weight, "confidence": confidence}, metrics
 
     def predict(self, target: dict) -> tuple[tf.Tensor, tf.Tensor]:
         """The merged prediction for target images: trainIds uint8 and confidence float32, `[B, H, W]` each."""
         config, level = self.config, self.config.merge_level
         inputs = centred(target["image"], target["mean"])
-        maps = self.network(inputs, branches=self.network.branches, levels=(level,), training=False)[level]
-        scores = merge.merge_scores([tf.cast(each, tf.float32) for each in maps.values()], config.pseudo_merge)
+        branches, parts = self.network.branches, None if self.shares is None else self.shares.parts()
+        maps = self.network(inputs, branches=branches, levels=(level,), training=False)[level]
+        maps = [tf.cast(maps[branch], tf.float32) for branch in branches]
+        scores = merge.merge_scores(maps, config.pseudo_merge, parts)
         scores = upsample(scores, target["image"].shape[1:3], align_corners=config.align_corners)
         return pseudo_labels.labels_and_confidence(scores, config.pseudo_merge)
 

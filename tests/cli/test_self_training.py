@@ -3,7 +3,9 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
+import tensorflow as tf
 from command import run as typed
 
 from msda_tf import config as configuration
@@ -12,6 +14,7 @@ from msda_tf.config import knobs
 from msda_tf.config.branches import plan
 from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.errors import UsageError
+from msda_tf.evaluation import cross_source
 from msda_tf.methods.task import SegmentationTask
 from msda_tf.runs import listing
 from msda_tf.training.workers import local_strategy
@@ -98,9 +101,48 @@ def test_networks_share_no_teacher(prepared_data):
     assert all(task.method.serves is task.method.teacher.network for task in tasks)
 
 
+def test_held_out_images_weigh_the_branches_that_label_the_target(prepared_data, tmp_path):
+    """Every second step, by the teacher's table of that moment; also in training that goes on from a checkpoint."""
+    rule = {"pseudo_merge": "class-weighted-probability", "pseudo_merge_every": 2, "held_out": 20}
+    given = config(prepared_data, layout="sources", **rule)
+    manifests, (network,) = train.load_manifests(given), plan(given)
+
+    options = {"strategy": local_strategy(), "corrupt": CorruptRecords(limit=0)}
+    task = SegmentationTask(config=given, network=network, manifests=manifests, **options)
+    objects, seen = tf.train.Checkpoint(**task.checkpointables), []
+    task.begin()
+    batches = task.batches(0)
+    for number in range(4):
+        cells = task.held_out.cells()  # the teacher serves
+        task.train_step(next(batches))
+        shares = task.method.teacher.shares
+        seen.append((shares.temperatures.numpy(), shares.by_class.numpy()))
+        if number % 2 == 0:
+            found = cross_source.calibrations(cells)
+            expected = np.array([found[branch].class_weights for branch in ("S1", "S2")])
+            np.testing.assert_allclose(seen[-1][1], expected / expected.sum(axis=0), rtol=1e-5)
+            np.testing.assert_allclose(seen[-1][0], [found[branch].temperature for branch in ("S1", "S2")], rtol=1e-5)
+        if number == 2:
+            saved = objects.write(str(tmp_path / "weights"))
+    assert np.array_equal(seen[0][1], seen[1][1]) and not np.array_equal(seen[1][1], seen[2][1])
+
+    ended = [variable.numpy() for variable in task.method.serves.variables]
+    task.method.teacher.shares.by_class.assign(np.zeros_like(seen[0][1]))
+    objects.read(saved).assert_consumed()
+    task.train_step(next(task.batches(3)))
+    np.testing.assert_array_equal(task.method.teacher.shares.by_class, seen[2][1])
+    for again, before in zip(task.method.serves.variables, ended, strict=True):
+        np.testing.assert_array_equal(again, before, err_msg=again.path)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        (
+            {"pseudo_merge": "weighted-probability"},
+            "pseudo_merge=weighted-probability goes by held-out images of the sources: set held_out, such as 20, or "
+            "pseudo_merge, such as mean-probability",
+        ),
         ({"crop": [130, 48]}, "crop is 130x48, but images of 'cityscapes' reach the network with 129x65 pixels"),
         ({"crop": [20, 20]}, "crops of 20x20 pixels are smaller than the 32"),
         ({"pseudo_margins": [0.5, 0.5, 0, 0]}, "leave nothing of the image"),

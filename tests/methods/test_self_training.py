@@ -10,10 +10,11 @@ from networks import resnet
 from stepped import Stepped
 
 from msda_tf.config import TrainConfig
+from msda_tf.inference import merge
 from msda_tf.methods.adversarial import Adversarial
 from msda_tf.methods.self_training import SelfTraining
 from msda_tf.methods.supervised import Supervised
-from msda_tf.methods.teacher import State, Teacher
+from msda_tf.methods.teacher import Shares, State, Teacher
 from msda_tf.models.backbones.atrous_resnet import Depth
 from msda_tf.models.segmenter import LEVELS, MultiSourceSegmenter
 from msda_tf.training.optimizers import make_optimizer
@@ -62,7 +63,8 @@ def make(strategy=None, feeds=FEEDS, **changes):
         base = Adversarial(**options, discriminator_optimizer=critic)
     else:
         base = Supervised(**options)
-    teacher = Teacher(config, segmenter, network(branches, seed=8), State(CLASSES), strategy)
+    shares = Shares(len(branches), CLASSES) if config.pseudo_merge in merge.CALIBRATED else None
+    teacher = Teacher(config, segmenter, network(branches, seed=8), State(CLASSES), strategy, shares)
     start = network(branches, seed=9).backbone if config.feature_distance else None
     return Stepped(SelfTraining(base=base, teacher=teacher, start=start), strategy)
 
@@ -135,6 +137,27 @@ def test_the_step_is_the_sum_of_its_terms(eager):
     # Before the step the teacher became what the student was.
     for variable in step.teacher.network.variables:
         np.testing.assert_array_equal(variable, before[variable.path])
+
+
+def test_pseudo_labels_of_weighted_branches(eager):
+    """Each branch with its own temperature, and its own weight in each class; what they say adds up to 1."""
+    step, target = make(pseudo_merge="class-weighted-probability"), batch()["target"]
+    rng = np.random.default_rng(4)
+    temperatures, weights = rng.uniform(0.5, 3, 3), rng.dirichlet([1, 1, 1], CLASSES).T
+    step.teacher.shares.set([merge.Share(*each) for each in zip(temperatures, weights, strict=True)])
+    labels, confidence = step.teacher.predict(target)
+    maps = step.teacher.network(tf.cast(target["image"], tf.float32) - target["mean"], training=False)["output"]
+    expected = 0.0
+    for branch, temperature, weight in zip(("S-All", "S1", "S2"), temperatures, weights, strict=True):
+        odds = np.exp(maps[branch].numpy() / temperature)
+        expected = expected + weight * odds / odds.sum(-1, keepdims=True)
+    expected = resize(tf.constant(expected, tf.float32)).numpy()
+    np.testing.assert_array_equal(labels, expected.argmax(-1))
+    np.testing.assert_allclose(confidence, expected.max(-1) / expected.sum(-1), rtol=1e-5)
+    assert step.teacher.network.branches == ("S-All", "S1", "S2")
+    metrics = step(batch())
+    told = [float(metrics[f"pseudo_label_weight/{branch}"]) for branch in ("S-All", "S1", "S2")]
+    np.testing.assert_allclose(told, weights.mean(axis=1), rtol=1e-5)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
