@@ -1,6 +1,7 @@
 """The step of self-training against an undivided formulation, and what must hold of its teacher."""
 
 import dataclasses
+import functools
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ from stepped import Stepped
 
 from msda_tf.config import TrainConfig
 from msda_tf.inference import merge
+from msda_tf.inference.networks import dtype_policy
 from msda_tf.methods.adversarial import Adversarial
 from msda_tf.methods.self_training import SelfTraining
 from msda_tf.methods.supervised import Supervised
@@ -37,13 +39,14 @@ def eager():
     tf.config.run_functions_eagerly(False)
 
 
-def network(branches, discriminators="none", seed=3):
+def network(branches, discriminators="none", seed=3, config=CONFIG):
     keras.utils.set_random_seed(seed)
-    segmenter = MultiSourceSegmenter(
-        branches=branches, num_classes=CLASSES, backbone=resnet(DEPTH), norm="group", rates=(1, 2),
-        discriminators=discriminators, discriminator_width=4, name="segmenter",
-    )  # fmt: skip
-    segmenter.create_variables()
+    with dtype_policy(config.precision):
+        segmenter = MultiSourceSegmenter(
+            branches=branches, num_classes=CLASSES, backbone=resnet(DEPTH), norm="group", rates=(1, 2),
+            discriminators=discriminators, discriminator_width=4, recompute=config.recompute, name="segmenter",
+        )  # fmt: skip
+        segmenter.create_variables()
     for variable in segmenter.generator_variables:
         if len(variable.shape) > 1:  # the classifiers start so flat that no pixel would be sure
             variable.assign(variable * 5)
@@ -55,7 +58,7 @@ def make(strategy=None, feeds=FEEDS, **changes):
     strategy = strategy or tf.distribute.get_strategy()
     both = config.method.startswith("adversarial")
     branches = tuple(sorted({branch for feed in feeds for branch in feed}))
-    segmenter = network(branches, "branch" if both else "none")
+    segmenter = network(branches, "branch" if both else "none", config=config)
     options = {"config": config, "segmenter": segmenter, "feeds": feeds, "strategy": strategy}
     options["generator_optimizer"] = make_optimizer("sgd", 1e-2, variables=segmenter.generator_variables)
     if both:
@@ -64,8 +67,8 @@ def make(strategy=None, feeds=FEEDS, **changes):
     else:
         base = Supervised(**options)
     shares = Shares(len(branches), CLASSES) if config.pseudo_merge in merge.CALIBRATED else None
-    teacher = Teacher(config, segmenter, network(branches, seed=8), State(CLASSES), strategy, shares)
-    start = network(branches, seed=9).backbone if config.feature_distance else None
+    teacher = Teacher(config, segmenter, network(branches, seed=8, config=config), State(CLASSES), strategy, shares)
+    start = network(branches, seed=9, config=config).backbone if config.feature_distance else None
     return Stepped(SelfTraining(base=base, teacher=teacher, start=start), strategy)
 
 
@@ -178,6 +181,49 @@ def test_the_teacher_follows_all_weights(eager, when):
     for variable in step.teacher.network.variables:
         np.testing.assert_allclose(variable, expected[variable.path], atol=1e-6, err_msg=variable.path)
     assert int(step.teacher.state.steps.numpy()) == 3
+
+
+@functools.cache
+def plain():
+    return {name: float(value) for name, value in make(**ALL)(batch()).items()}
+
+
+ALL = {
+    "method": "adversarial+self-training", "masked": True, "feature_distance": True, "pseudo_weight": "pixel",
+    "pseudo_merge": "class-weighted-probability",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "changes"),
+    [
+        (1e-4, {"recompute": True}),
+        (1e-4, {"accumulate": 2, "recompute": True}),
+        (2e-2, {"precision": "mixed_float16"}),
+        (8e-2, {"precision": "mixed_bfloat16", "accumulate": 2, "recompute": True}),
+    ],
+)
+def test_precision_recomputation_and_accumulation_change_no_loss(eager, tolerance, changes):
+    """Of all terms at once; a few pixels change sides where 8 or 11 bits decide."""
+    metrics = make(**ALL, **changes)(batch())
+    losses = [name for name in plain() if name.partition("/")[0] in ("seg", "mix", "masked", "adv", "disc")]
+    assert len(losses) == 5 * 2 * 3
+    for name in [*losses, "pseudo_label/sure", "feature_distance"]:
+        assert float(metrics[name]) == pytest.approx(plain()[name], rel=tolerance, abs=1e-3 * tolerance), name
+
+
+def test_compiled_by_xla():
+    """The same losses and the same weights after two steps, the teacher's, too."""
+    plain, fast = (make(feeds=SMALL, jit=jit, masked=True) for jit in (False, True))
+    for number in range(2):
+        expected, metrics = plain(batch(number, 1)), fast(batch(number, 1))
+    assert {name: float(value) for name, value in metrics.items()} == pytest.approx(
+        {name: float(value) for name, value in expected.items()}, rel=1e-3, abs=1e-6
+    )
+    for ours, theirs in zip(fast.segmenter.variables, plain.segmenter.variables, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-6, err_msg=ours.path)
+    for ours, theirs in zip(fast.teacher.network.variables, plain.teacher.network.variables, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-6, err_msg=ours.path)
 
 
 EXTREMES = {

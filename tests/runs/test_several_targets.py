@@ -50,6 +50,18 @@ def run(data, tmp_path_factory):
     return train.train(settings(data, select="best"), tmp_path_factory.mktemp("runs") / "both")
 
 
+def test_a_teacher_labels_every_target(data, tmp_path):
+    """Targets of two sizes and means take turns; each is labelled, learned from and scored for itself."""
+    given = settings(data, method="self-training", layout="s-all", pseudo_threshold=0.1, held_out=0, merge="max-logit")
+    found = train.train(given, tmp_path / "run")
+    rows = log.read(found.folder(found.networks[0]).log)
+    last = {name: value for row in rows for name, value in row.values.items()}
+    assert {"miou/night/S-All", "miou/fog/S-All"} <= last.keys() and last["mix/output/S-All"] > 0
+    assert 0 < last["pseudo_label/sure"] <= 1
+    # Of classes that the source does not show nothing is said.
+    assert 0.5 < sum(value for name, value in last.items() if name.startswith("pseudo_label_share/")) < 1.000001
+
+
 def batches(config, first=0):
     """Of the run's network, from a step on."""
     found = train.load_manifests(config)
