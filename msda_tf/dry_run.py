@@ -9,6 +9,7 @@ from msda_tf.config import TrainConfig
 from msda_tf.config.branches import NetworkPlan, plan
 from msda_tf.config.inputs import input_size
 from msda_tf.data.corrupt import CorruptRecords
+from msda_tf.methods import forecast
 from msda_tf.methods.task import SegmentationTask
 from msda_tf.models.segmenter import MultiSourceSegmenter
 from msda_tf.train import check_batch, load_manifests
@@ -29,7 +30,7 @@ class Cost:
       parameters: number by part: backbone, classifiers, discriminators, and frozen (those of all parts that training
         does not change).
       flops: floating-point operations of a step, of all devices. Where steps see images of different sizes (from a pool
-        of sources or targets), of the costliest of those taken, like the bytes.
+        of sources or targets), of the costliest, like the bytes.
       variable_bytes: weights and what the optimizers keep for them, on each device.
       step_bytes: estimate of activations and gradients at their peak, on each device.
       peak: measured peaks in GiB (see `msda_tf.training.memory.peak`).
@@ -67,6 +68,10 @@ def dry_run(config: TrainConfig) -> Iterator[Cost]:
     for network in plan(config):
         corrupt = CorruptRecords(limit=config.corrupt_limit)
         task = SegmentationTask(config=config, network=network, manifests=manifests, strategy=strategy, corrupt=corrupt)
+        start = time.perf_counter()
+        costliest = task.step_graph(task.blank_batch())
+        tracing = time.perf_counter() - start
+        forecast.warn(task, manifests)
         batches = task.batches(0)
         first_seconds, seconds, graphs = [], [], []
         while len(seconds) < TIMED:
@@ -83,12 +88,12 @@ def dry_run(config: TrainConfig) -> Iterator[Cost]:
             network=network,
             sizes=sizes,
             parameters=parameters(task.segmenter),
-            flops=max(map(graph_cost.flops, graphs)),
+            flops=graph_cost.flops(costliest),
             variable_bytes=task.variable_bytes(),
-            step_bytes=max(map(graph_cost.peak_bytes, graphs)) // strategy.num_replicas_in_sync,
+            step_bytes=task.step_bytes(task.blank_batch()),
             peak=memory.peak(),
             images=task.images_per_step(),
-            first_seconds=first_seconds[0],
+            first_seconds=first_seconds[0] + (tracing if graphs[0] is costliest else 0.0),
             step_seconds=statistics.median(seconds),
             together=task.method.together,
         )

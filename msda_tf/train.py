@@ -17,16 +17,14 @@ from msda_tf.data import manifest as manifests_module
 from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.data.manifest import Manifest
 from msda_tf.errors import MsdaError, UsageError, out_of_memory
-from msda_tf.methods import METHODS, health
+from msda_tf.methods import METHODS, forecast, health
+from msda_tf.methods.forecast import SMALLEST_INPUT
 from msda_tf.methods.task import SegmentationTask
 from msda_tf.runs import Run, beginning, cross_source
 from msda_tf.training import checkpoint_files, log
 from msda_tf.training.trainer import Outcome, Schedule, Trainer
 from msda_tf.training.workers import Workers, connect
 from msda_tf.weights import ImportReport
-
-SMALLEST_INPUT = 32
-"""Pixels: the five convolutions of a discriminator halve its map five times."""
 
 Progress = Callable[[NetworkPlan, int, int, str], None]
 
@@ -235,39 +233,21 @@ def _train_network(run, config, network, manifests, workers: Workers, on_progres
         on_weights(network, report)
     if not trainer.checkpoints.steps():
         workers.together(task.begin)
+    if (trainer.checkpoints.steps() or [0])[-1] < config.steps:
+        forecast.warn(task, manifests, alone=workers.count == 1)
     try:
         with workers.together_or_not_at_all():
             outcome = trainer.run()
     except tf.errors.ResourceExhaustedError as error:
+        devices = workers.strategy.num_replicas_in_sync
+        remedies = forecast.remedies(config, devices, together=task.method.together)
         raise MsdaError(
             f"{network.name}: {out_of_memory(error.message)}; start over with --restart and one of: "
-            f"{', '.join(less_memory(config, workers.strategy.num_replicas_in_sync))}"
+            f"{', '.join(map(str, remedies))}"
         ) from None
     if workers.chief and config.held_out:
         _score_held_out(run, network, task, config)
     on_finished(network, outcome)
-
-
-def less_memory(config: TrainConfig, devices: int = 1) -> list[str]:
-    """Options of `train` that take less memory than these settings, each with what it costs or saves.
-
-    Args:
-      config: that did not fit.
-      devices: over which a batch is spread.
-    """
-    found = []
-    if not config.recompute:
-        found.append("--recompute (a third more time, the same results)")
-    if config.accumulate * devices < config.batch_size:
-        parts = config.batch_size // devices
-        found.append(f"--set accumulate={parts} (an image at a time, the same batch)")
-    if config.precision == "float32":
-        found.append("--precision mixed_bfloat16 (about half)")
-    if config.crop:
-        width, height = (max(SMALLEST_INPUT, side // 2) for side in config.crop)
-        found.append(f"--set crop=[{width},{height}] (about a quarter)")
-    found.append(f"--set scale={config.scale / 2:g} (about a quarter)")
-    return found
 
 
 def _score_held_out(run: Run, network: NetworkPlan, task: SegmentationTask, config: TrainConfig) -> None:

@@ -83,3 +83,12 @@ def stylize_run(prepared_data, tmp_path_factory):
     """A stylize run of tiny networks from gta5 to cityscapes, two steps. Shared: tests must not change its folder."""
     config = stylize_runs.config(prepared_data, steps=2)
     return stylize_train.train(config, tmp_path_factory.mktemp("stylize") / "run")[0]
+
+
+@pytest.fixture
+def shallow(monkeypatch):
+    """Makes the backbone "tiny" a network whose tracing does not take long."""
+    from msda_tf.models.backbones import atrous_resnet as backbone
+
+    depth = backbone.Depth(blocks=(1, 1, 1, 1), planes=(2, 3, 4, 5), stem=4, expansion=2, pool=False)
+    monkeypatch.setitem(backbone.DEPTHS, "tiny", depth)

@@ -1,5 +1,6 @@
 """The batches of one network's training: from every source that a step needs, and from a target."""
 
+import math
 from collections.abc import Iterator
 
 import tensorflow as tf
@@ -80,6 +81,42 @@ class Batches:
             }
             step += 1
 
+    def blank(self) -> dict:
+        """Black images in the largest sizes that a step sees: what a step costs depends on sizes alone."""
+        sources = [self._blank(manifest, labelled=True) for manifest in self._sources]
+        if self._network.pooled:
+            sources = [max(sources, key=_pixels)]
+        target = max((self._blank(manifest, labelled=False) for manifest in self._targets), key=_pixels)
+        share = self._config.batch_size // self._strategy.num_replicas_in_sync
+
+        def images(sizes: dict) -> dict:
+            maps = {name: tf.zeros([share, *size], tf.uint8) for name, size in sizes.items()}
+            spread = self._strategy.experimental_distribute_values_from_function(lambda context: maps)
+            return {**spread, "mean": tf.zeros([3])}
+
+        return {"sources": [images(sizes) for sizes in sources], "target": images(target)}
+
+    def _blank(self, manifest: Manifest, *, labelled: bool) -> dict[str, tuple[int, ...]]:
+        """Sizes of a data set's images and of what comes with them."""
+        image, label = (self._crop, self._crop) if self._crop else self._sizes(manifest)
+        sizes = {"image": (*image, 3)}
+        if labelled:
+            sizes["label"] = label
+        elif self._margins:
+            sizes["inside"] = image
+        return sizes
+
+    def _sizes(self, manifest: Manifest) -> tuple[tuple[int, int], tuple[int, int]]:
+        """(height, width) of images and of labels, before any crop."""
+        size = input_size(self._config, manifest)
+        return size, size if compares_at_input(self._config) else (manifest.height, manifest.width)
+
+    @property
+    def _margins(self) -> tuple[float, float, float, float] | None:
+        """Of the target's images, if pseudo-labels weigh nothing in them."""
+        config = self._config
+        return config.pseudo_margins if METHODS[config.method].teacher and any(config.pseudo_margins) else None
+
     def _schedule(self) -> PooledSchedule | None:
         if not self._network.pooled:
             return None
@@ -106,14 +143,11 @@ class Batches:
 
     def _stream(self, manifest: Manifest, *, labelled: bool, first_batch: int, stream: str):
         config = self._config
-        size = input_size(config, manifest)
-        label_size = size if compares_at_input(config) else (manifest.height, manifest.width)
-        crops = margins = rare = None
+        size, label_size = self._sizes(manifest)
+        crops = rare = None
         if self._crop is not None:
             least = config.rare_crop_ratio * config.rare_min_pixels
             crops = Crops(self._crop, config.random_scale, config.crop_max_share, least)
-        if not labelled and METHODS[config.method].teacher and any(config.pseudo_margins):
-            margins = config.pseudo_margins
         if labelled and config.source_images == "rare-classes":
             rare = RareSampling(config.rare_temperature, config.rare_min_pixels)
 
@@ -129,7 +163,7 @@ class Batches:
                 first_batch=first_batch,
                 flip=config.flip,
                 crops=crops,
-                margins=margins,
+                margins=None if labelled else self._margins,
                 rare=rare,
                 exclude_evaluation=config.exclude_test and not labelled,
                 held_out=config.held_out if labelled else 0,
@@ -139,3 +173,7 @@ class Batches:
             )
 
         return replicas.distribute(dataset, self._strategy, batch_size=config.batch_size)
+
+
+def _pixels(sizes: dict[str, tuple[int, ...]]) -> int:
+    return sum(map(math.prod, sizes.values()))

@@ -96,6 +96,10 @@ class SegmentationTask:
         self._step_number = first_step
         return self._batches.starting_at(first_step)
 
+    def blank_batch(self) -> dict:
+        """A batch of black images in the largest sizes that a step sees."""
+        return self._batches.blank()
+
     def begin(self) -> None:
         """To be called before the first step, when starting weights are there: all networks have the same."""
         if METHODS[self.config.method].teacher:
@@ -136,6 +140,13 @@ class SegmentationTask:
         self._decide(batch)
         return self._traced(batch)
 
+    def step_bytes(self, batch: dict) -> int:
+        """Estimate of what a step's tensors take at their peak on each device, beside the variables."""
+        return self._step_bytes(self.step_graph(batch))
+
+    def _step_bytes(self, graph: tf.Graph) -> int:
+        return graph_cost.peak_bytes(graph) // self.strategy.num_replicas_in_sync
+
     def _traced(self, batch: dict) -> tf.Graph:
         return self._step.get_concrete_function({"sources": batch["sources"], "target": batch["target"]}).graph
 
@@ -146,9 +157,7 @@ class SegmentationTask:
         if limit is None:
             return
         self.method.together = True
-        needed = (
-            graph_cost.peak_bytes(self._traced(batch)) // self.strategy.num_replicas_in_sync + self.variable_bytes()
-        )
+        needed = self._step_bytes(self._traced(batch)) + self.variable_bytes()
         self.method.together = needed < _SHARE_OF_GPU * limit
         said = "together" if self.method.together else "apart"
         logging.info("passes=%s: together a step takes %.1f of %.1f GiB", said, needed / 2**30, limit / 2**30)

@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 from msda_tf import config as configuration
-from msda_tf import train
 from msda_tf.inference.members import Inference
+from msda_tf.methods import forecast
 from msda_tf.methods.task import SegmentationTask
 
 
@@ -38,7 +38,7 @@ def test_a_step_that_does_not_fit_ends_in_a_line_with_remedies(prepared_data, tm
 def test_every_remedy_is_a_setting_that_is_not_on_yet_and_is_taken(settings):
     given = {"target": "cityscapes", **settings}
     config, _ = configuration.resolve(preset="tiny", settings=given)
-    remedies = train.less_memory(config)
+    remedies = list(map(str, forecast.remedies(config)))
     assert remedies[-1].startswith(f"--set scale={config.scale / 2:g} ")
     for remedy in remedies:
         words = shlex.split(re.sub(r" \(.*", "", remedy))
@@ -49,7 +49,10 @@ def test_every_remedy_is_a_setting_that_is_not_on_yet_and_is_taken(settings):
         changed, _ = configuration.resolve(preset="tiny", settings=given | {key: value})
         configuration.validate(changed)
         assert getattr(changed, key) != getattr(config, key)
-    assert train.less_memory(config, devices=config.batch_size) == [r for r in remedies if "accumulate" not in r]
+    spread = map(str, forecast.remedies(config, devices=config.batch_size))
+    assert list(spread) == [r for r in remedies if "accumulate" not in r]
+    (apart,) = [r for r in forecast.remedies(config, together=True) if str(r) not in remedies]
+    assert apart.settings == {"passes": "apart"}
 
 
 @pytest.mark.parametrize("options", [[], ["--unlabelled"]])
