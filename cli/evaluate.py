@@ -6,7 +6,7 @@ from rich.console import Console
 from msda_tf.errors import UsageError
 from msda_tf.evaluation.protocol import SUBSET_RULES, subset
 
-from . import options, quiet
+from . import elsewhere, options, quiet
 from .progress import counting
 from .terminal import console as plain_console
 from .terminal import say
@@ -46,7 +46,8 @@ from .terminal import say
     type=options.Path(dir_okay=False),
     help="Where to write the result.  [default: metrics.json, or estimate.json, in the first run]",
 )
-def command(directories, protocol, subset_rule, unlabelled, **others):
+@elsewhere.reaching
+def command(reach, directories, protocol, subset_rule, unlabelled, **others):
     """Score every branch and Max Merge on the target's labelled images.
 
     S-All of a run without adaptation is shown as No Adapt and is not merged. Several targets are scored one by one,
@@ -61,25 +62,28 @@ def command(directories, protocol, subset_rule, unlabelled, **others):
       msda-tf evaluate --run runs/synthia --protocol 16
       msda-tf evaluate --run runs/acdc --target acdc:night
       msda-tf evaluate --run runs/my-city --unlabelled                         an estimate: no label is read
+      msda-tf evaluate --run gs://bucket/runs/cityscapes
     """
     quiet.load_tensorflow()
     from msda_tf import estimate, evaluate, runs
     from msda_tf.runs.directory import RunDirectory
 
+    directories = reach.scored(directories, others["data"], split=others["split"], target=others["target"])
     names = subset(protocol, runs.read(directories[0]).classes)
     console = plain_console()
     if unlabelled or estimate.needed(directories, others["data"], others["split"], others["target"]):
-        _estimate(directories, console, **others)
+        _estimate(reach, directories, console, **others)
         return
     with quiet.kept_in(directories[0]), counting(console, "evaluating") as progress:
         evaluation = evaluate.evaluate(directories, on_progress=progress, **others)
+    reach.finish()
     show(evaluation, console, names=names, rule=subset_rule)
     say(f"Metrics: {others['output'] or RunDirectory(directories[0]).metrics}")
     if evaluation.pictures:
         say(f"Pictures: {len(evaluation.pictures)} panels in {RunDirectory(directories[0]).pictures}")
 
 
-def _estimate(directories, console: Console, *, merge, **others) -> None:
+def _estimate(reach, directories, console: Console, *, merge, **others) -> None:
     """Of runs on a target without labels."""
     from msda_tf import estimate
     from msda_tf.runs.directory import RunDirectory
@@ -88,6 +92,7 @@ def _estimate(directories, console: Console, *, merge, **others) -> None:
         raise UsageError("--merge all compares rules by labels: name one rule to estimate")
     with quiet.kept_in(directories[0]), counting(console, "estimating") as progress:
         found = estimate.estimate(directories, merge=merge, on_progress=progress, **others)
+    reach.finish()
     console.print(estimate.table(found), markup=False, highlight=False, soft_wrap=True)
     _show_sources(found.trained, console)
     say(f"Estimate: {others['output'] or RunDirectory(directories[0]).estimate}")

@@ -7,7 +7,7 @@ import click
 from msda_tf.errors import UsageError
 from msda_tf.image_files.headers import LARGEST
 
-from . import options, quiet
+from . import elsewhere, options, quiet
 from .terminal import command_line, say
 
 
@@ -68,7 +68,8 @@ class Size(click.ParamType):
     show_default=True,
     help="Refuse requests of more pixels in all, which the server's memory may not hold (ResNet-101: 1 GB a million).",
 )
-def command(directories, output, confidence, color_map, size, max_pixels, **others):
+@elsewhere.reaching
+def command(reach, directories, output, confidence, color_map, size, max_pixels, **others):
     """Write a SavedModel for TensorFlow Serving.
 
     The model takes uint8 RGB images of any size (signature serving_default), or PNG and JPEG files (serving_bytes), and
@@ -92,6 +93,8 @@ def command(directories, output, confidence, color_map, size, max_pixels, **othe
     from msda_tf.serving.model import Served
 
     served = Served(confidence=confidence, color_map=color_map, size=size, max_pixels=max_pixels)
+    directories = [reach.run(directory) for directory in directories]
+    reach.settled()
     version = export.export(directories, output, served=served, **others)
     say(f"Exported to {version}")
     if others["kind"] == "savedmodel":

@@ -34,12 +34,22 @@ class Path(click.Path):
 
 
 class Folder(Path):
-    """A path of this machine; with `--runner` also the URL of a folder elsewhere, which stays a string."""
+    """A path of this machine, or the URL of a folder elsewhere, which stays a string.
+
+    Args:
+      with_runner: whether a URL needs `--runner`, whose workers bring and send what is too much for one machine.
+    """
+
+    def __init__(self, *, with_runner: bool = False, **options):
+        super().__init__(**options)
+        self._with_runner = with_runner
 
     def convert(self, value, param, ctx):
-        # click keeps an object of its own for what was not given.
-        if isinstance(value, str) and files.is_url(value) and isinstance(ctx.params.get("runner"), str):
-            return value
+        if isinstance(value, str) and files.is_url(value):
+            # click keeps an object of its own for what was not given.
+            if not self._with_runner or isinstance(ctx.params.get("runner"), str):
+                return value
+            self.fail(f"{value} is a URL, which takes --runner: name one, such as DirectRunner", param, ctx)
         return super().convert(value, param, ctx)
 
 
@@ -72,11 +82,11 @@ runs = click.option(
     "directories",
     multiple=True,
     required=True,
-    type=Path(),
+    type=Folder(),
     help="Run directory; several are merged.",
 )
 target = click.option("--target", help="One of several targets, or a condition such as acdc:night, alone.")
-data = click.option("--data", type=Path(), help="Folder that prepare wrote.  [default: the run's]")
+data = click.option("--data", type=Folder(), help="Folder that prepare wrote.  [default: the run's]")
 split = click.option("--split", help="Split of the target.  [default: its test split]")
 limit = click.option("--limit", type=click.IntRange(1), help="Score at most this many images, spread over the split.")
 results = click.option("--output", required=True, type=Path(), help="Folder to write to.")
@@ -107,6 +117,13 @@ runner = click.option(
 beam_options = click.option(
     "--beam-option", "beam_options", multiple=True, metavar="KEY=VALUE", help="An option of --runner; may be repeated."
 )
+url_options = click.option(
+    "--beam-option",
+    "beam_options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="An option of Beam's file systems, by which URLs are reached (docs/scale_out.md); may be repeated.",
+)
 max_pixels = click.option(
     "--max-pixels",
     type=click.IntRange(1, LARGEST),
@@ -120,7 +137,9 @@ def chosen_runner(name: str | None, settings: tuple[str, ...], *, elsewhere: boo
     """What --runner and --beam-option ask for; None without them. Raises UsageError as `msda_tf.beam.runner.choose`."""
     if name is None:
         if settings:
-            raise UsageError(f"--beam-option {settings[0]} has no meaning without --runner: name one, or leave it out")
+            raise UsageError(
+                f"--beam-option {settings[0]} has no meaning without --runner or a URL: name one, or leave it out"
+            )
         return None
     # Workers on this machine want its GPU, of which TensorFlow in this process would take all memory.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")

@@ -1,5 +1,7 @@
 """`msda-tf predict`."""
 
+import pathlib
+
 import click
 
 from msda_tf import files
@@ -17,10 +19,10 @@ from .terminal import say
     "--input",
     "source",
     required=True,
-    type=options.Folder(),
+    type=options.Folder(with_runner=True),
     help="Image (PNG or JPEG), folder of images with sub-folders, or video.",
 )
-@click.option("--output", required=True, type=options.Folder(), help="Folder to write to.")
+@click.option("--output", required=True, type=options.Folder(with_runner=True), help="Folder to write to.")
 @click.option(
     "--outputs",
     "kinds",
@@ -57,9 +59,11 @@ def command(directories, source, output, kinds, submission, tta, runner, beam_op
       msda-tf predict --run runs/cityscapes --input leftImg8bit/test --output results --submission cityscapes
       msda-tf predict --run /mnt/run --input /mnt/frames --output /mnt/results --resume --runner DirectRunner \\
         --beam-option direct_running_mode=multi_processing --beam-option direct_num_workers=2
+      msda-tf predict --run gs://bucket/runs/cityscapes --input frames/ --output results
       msda-tf predict --run runs/acdc+dark_zurich --input night/ --output results --mean-of dark_zurich
     """
-    runner = options.chosen_runner(runner, beam_options)
+    reaches = any(files.is_url(str(directory)) for directory in directories)
+    runner = options.chosen_runner(runner, () if runner is None and reaches else beam_options)
     quiet.load_tensorflow()
     from msda_tf import predict
 
@@ -83,18 +87,21 @@ def command(directories, source, output, kinds, submission, tta, runner, beam_op
         known=lambda names: [name for name in names if name.endswith(".jsonl")],
         by_workers=lambda file: file.endswith(".png"),
     )
-    with reached as places, counting(console, "segmenting") as progress:
-        result = predict.predict(
-            [directory.resolve() for directory in directories] if elsewhere_too else directories,
-            places.read,
-            places.written,
-            kinds=kinds,
-            for_submission=submission is not None,
-            flip=tta == "flip",
-            on_progress=progress,
-            runner=places.runner,
-            **others,
-        )
+    with elsewhere.Reach(beam_options, runner) as reach, reached as places:
+        for directory in directories:
+            reach.run(directory)
+        with counting(console, "segmenting") as progress:
+            result = predict.predict(
+                [_absolute(each) for each in directories] if elsewhere_too else directories,
+                places.read,
+                places.written,
+                kinds=kinds,
+                for_submission=submission is not None,
+                flip=tta == "flip",
+                on_progress=progress,
+                runner=places.runner,
+                **others,
+            )
     for note in result.notes:
         say(f"note: {note}", err=True)
     folders = [str(output)] if submission else [f"{output}/{kind}" for kind in kinds]
@@ -104,3 +111,8 @@ def command(directories, source, output, kinds, submission, tta, runner, beam_op
         for message in result.failed:
             say(message, err=True)
         raise MsdaError(f"{len(result.failed)} of {result.done + len(result.failed)} images could not be segmented")
+
+
+def _absolute(directory: pathlib.Path | str) -> pathlib.Path | str:
+    """Of a run: a worker's current folder is another."""
+    return directory if files.is_url(str(directory)) else directory.resolve()

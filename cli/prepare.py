@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from msda_tf import files
+from msda_tf.data import elsewhere as data_sets
 from msda_tf.data import manifest as manifests
 from msda_tf.data_prep.readers import DESCRIBED, READERS, Reader
 from msda_tf.errors import UsageError
@@ -40,10 +41,10 @@ READER_OPTIONS = tuple(dict.fromkeys(option for reader in READERS.values() for o
     help=f"{', '.join(READERS)}, or a name that msda-tf datasets lists: what the raw data are.",
 )
 @click.option("--config", type=types.Path(), help="YAML file that describes a custom data set.")
-@click.option("--raw", type=types.Folder(), help="Raw folder.  [default: raw/<dataset>]")
+@click.option("--raw", type=types.Folder(with_runner=True), help="Raw folder.  [default: raw/<dataset>]")
 @click.option(
     "--output",
-    type=types.Folder(file_okay=False),
+    type=types.Folder(with_runner=True, file_okay=False),
     help="Folder of prepared data sets.  [default: data; for miniature data-miniature]",
 )
 @click.option("--name", help="Name of the prepared data set, a folder in --output.  [default: <dataset>]")
@@ -139,7 +140,7 @@ def command(context, dataset, raw, output, name, verify, runner, beam_options, *
         looked_into=_lists,
         known=lambda names: [each for each in names if not each.endswith(".tfrecord")],
         by_workers=lambda file: _BY_WORKERS.fullmatch(file) is not None,
-        last=manifests.FILE_NAME,
+        order=data_sets.order,
     ) as places:
         raw, here = places.read, places.written.parent
         if description is not None:

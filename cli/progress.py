@@ -3,8 +3,16 @@
 import contextlib
 from collections.abc import Callable, Iterator
 
+from rich import filesize
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from msda_tf.printable import printable
 
@@ -32,6 +40,34 @@ def counting(console: Console, what: str) -> Iterator[Callable[[int, int], None]
     with Progress(*columns, console=console) as progress:
         task = progress.add_task(printable(what), total=None)
         yield lambda done, count: progress.update(task, completed=done, total=count or None)
+
+
+@contextlib.contextmanager
+def transferring(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
+    """As `counting`, of (bytes done, bytes in all); nothing is shown before there is something to do."""
+    if not console.is_terminal:
+        shown = -1
+
+        def report(done, total):
+            nonlocal shown
+            if (part := done * 10 // max(1, total)) != shown:
+                shown = part
+                terminal.line(console, f"{what}: {filesize.decimal(done)} of {filesize.decimal(total)}")
+
+        yield report
+        return
+    columns = (text_column(), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with contextlib.ExitStack() as showing:
+        bar = None
+
+        def draw(done, total):
+            nonlocal bar
+            if bar is None:
+                progress = showing.enter_context(Progress(*columns, console=console))
+                bar = progress, progress.add_task(printable(what), total=total)
+            bar[0].update(bar[1], completed=done)
+
+        yield draw
 
 
 def duration(seconds: float) -> str:

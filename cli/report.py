@@ -4,7 +4,7 @@ import click
 
 from msda_tf.errors import UsageError
 
-from . import options, quiet, terminal
+from . import elsewhere, options, quiet, terminal
 from .progress import counting
 from .terminal import say
 
@@ -35,7 +35,8 @@ from .terminal import say
 @options.select
 @options.serve
 @options.palette
-def command(directories, output, compare, last_and_best, **others):
+@elsewhere.reaching
+def command(reach, directories, output, compare, last_and_best, **others):
     """Write one HTML page about runs: scores, classes, confusion, training curves, images.
 
     The page needs no network and no other file: send it to whom you like. Branches of several runs are merged. With
@@ -58,6 +59,7 @@ def command(directories, output, compare, last_and_best, **others):
     from msda_tf.report import compare as comparison
     from msda_tf.report import make
 
+    directories = reach.scored(directories, others["data"], split=others["split"], target=others["target"])
     with counting(terminal.console(), "scoring") as progress:
         if compare or last_and_best:
             comparison.compare(directories, output, last_and_best=last_and_best, on_progress=progress, **others)

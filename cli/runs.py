@@ -5,7 +5,7 @@ from rich.table import Table
 
 from msda_tf.printable import printable
 
-from . import options, terminal
+from . import elsewhere, options, terminal
 from .terminal import say
 
 # Column -> by what its rows are compared. What is missing comes last, whatever the order.
@@ -18,12 +18,13 @@ SORTS = {
 
 
 @click.command()
-@click.argument("folder", type=options.Path(), default="runs")
+@click.argument("folder", type=options.Folder(), default="runs")
 @click.option(
     "--sort", type=click.Choice(list(SORTS)), default="run", show_default=True, help="miou, step: best first."
 )
 @click.option("--json", "as_json", is_flag=True, help="All of it as JSON, mIoU as a fraction.")
-def command(folder, sort, as_json):
+@elsewhere.reaching
+def command(reach, folder, sort, as_json):
     """List the runs in a folder (default: runs) with their settings, progress and mIoU.
 
     The mIoU is that of the last msda-tf evaluate, or of the last evaluation during training, which scores fewer images:
@@ -33,12 +34,15 @@ def command(folder, sort, as_json):
     msda-tf runs
     msda-tf runs --sort miou
     msda-tf runs experiments --json
+    msda-tf runs gs://bucket/runs
     """
     from msda_tf.runs import listing as run_list
 
-    found = sorted(run_list.find(folder), key=SORTS[sort])
+    with reach.listed(folder) as here:
+        reach.settled()
+        found = sorted(run_list.find(here), key=SORTS[sort])
     if as_json:
-        terminal.say_json([vars(run) | {"directory": str(run.directory)} for run in found])
+        terminal.say_json([vars(run) | {"directory": terminal.with_urls(run.directory)} for run in found])
         return
     if not found:
         say(f"No runs in {folder}: msda-tf train makes one")
@@ -50,7 +54,7 @@ def command(folder, sort, as_json):
         )
     for run in found:
         table.add_row(
-            printable(run.directory),
+            printable(terminal.with_urls(run.directory)),
             printable(run.target),
             printable(", ".join(run.sources)),
             run.layout,

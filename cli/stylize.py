@@ -1,14 +1,16 @@
 """`msda-tf stylize train` and `msda-tf stylize apply`."""
 
-import pathlib
-
 import click
 
+from msda_tf import files
+from msda_tf.data import elsewhere as data_sets
+from msda_tf.errors import UsageError
+from msda_tf.remote import cache
 from msda_tf.stylize import config as configuration
 from msda_tf.stylize.config import PRESETS
 
+from . import elsewhere, quiet, terminal
 from . import options as types
-from . import quiet, terminal
 from .progress import counting
 from .terminal import command_line, say
 
@@ -31,12 +33,12 @@ def command(context):
 @command.command(context_settings={"max_content_width": 110})
 @click.option("--source", help="Prepared data set to re-style. Its labels are never read in this training.")
 @click.option("--target", help="Prepared data set whose look it takes on. Its labels are never read.")
-@click.option("--data", type=types.Path(), help="Folder that prepare wrote.  [default: data]")
+@click.option("--data", type=types.Folder(), help="Folder that prepare wrote, or its URL.  [default: data]")
 @click.option(
     "--run",
     "directory",
-    type=types.Path(),
-    help="Run directory.  [default: runs/stylize-SOURCE-to-TARGET]",
+    type=types.Folder(),
+    help="Run directory, or its URL.  [default: runs/stylize-SOURCE-to-TARGET]",
 )
 @click.option("--preset", default="full", show_default=True, help=f"Starting point: {', '.join(PRESETS)}.")
 @click.option("--config", "file", type=types.Path(), help="YAML file of settings.")
@@ -46,7 +48,8 @@ def command(context):
 @click.option("--restart", is_flag=True, help="Start over: removes the run directory (asks first).")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--print-config", is_flag=True, help="Show every setting, where its value came from and why, and stop.")
-def train(directory, file, settings, preset, restart, yes, print_config, **options):
+@elsewhere.reaching
+def train(reach, directory, file, settings, preset, restart, yes, print_config, **options):
     """Train UNIT between a source and a target.
 
     Run the same command again to continue a run that was interrupted. TensorBoard shows the pictures: each image, its
@@ -66,16 +69,23 @@ def train(directory, file, settings, preset, restart, yes, print_config, **optio
         show_config(config, origins)
         return
     configuration.validate(config)
+    if directory is not None:
+        given, directory = directory, reach.run(directory, choose=elsewhere.runs.to_go_on(directory), sends=True)
+    reach.data(config.data, dict.fromkeys((config.source, config.target), data_sets.training))
+    reach.settled()
 
     quiet.load_tensorflow()
     from msda_tf.stylize import run as runs
     from msda_tf.stylize import train as training
     from msda_tf.stylize.task import UnitTask
 
-    directory = directory or training.default_directory(config)
+    if directory is None:
+        given = directory = training.default_directory(config)
     training.load_manifests(config)
     if restart and runs.exists(directory) and not yes:
-        terminal.confirm(f"Remove the run in {directory} and start over?")
+        terminal.confirm(f"Remove the run in {given} and start over?")
+    if restart:
+        reach.start_over()
     with quiet.kept_in(directory), TrainingProgress(console) as progress:
         _, outcome = training.train(
             config,
@@ -83,12 +93,15 @@ def train(directory, file, settings, preset, restart, yes, print_config, **optio
             restart=restart,
             on_progress=lambda *state: progress(UnitTask, *state),
             on_note=lambda note: terminal.line(console, f"note: {note}"),
+            on_saved=reach.send,
         )
         progress.finished(UnitTask, outcome)
+    reach.finish()
     say(f"Trained for {config.steps} steps in {directory}")
     name = f"{config.source}_as_{config.target}"
-    look = command_line("tensorboard", "--logdir", directory)
-    say(f"Next: {look}    then: {command_line('msda-tf', 'stylize', 'apply', '--run', directory, '--name', name)}")
+    # TensorBoard does not reach all that Beam does.
+    look = "" if files.is_url(str(given)) else f"{command_line('tensorboard', '--logdir', directory)}    then: "
+    say(f"Next: {look}{command_line('msda-tf', 'stylize', 'apply', '--run', given, '--name', name)}")
 
 
 @command.command(context_settings={"max_content_width": 110})
@@ -96,12 +109,12 @@ def train(directory, file, settings, preset, restart, yes, print_config, **optio
     "--run",
     "directory",
     required=True,
-    type=types.Path(),
-    help="Run directory that stylize train wrote.",
+    type=types.Folder(),
+    help="Run directory that stylize train wrote, or its URL.",
 )
 @click.option("--dataset", help="Prepared data set to re-style.  [default: the run's source]")
 @click.option("--name", help="Name of the new data set.  [default: DATASET_as_TARGET]")
-@click.option("--data", type=types.Path(), help="Folder of prepared data sets.  [default: the run's]")
+@click.option("--data", type=types.Folder(), help="Folder of prepared data sets, or its URL.  [default: the run's]")
 @click.option("--step", type=int, help="Checkpoint to use.  [default: the newest]")
 @click.option("--tile", type=click.IntRange(0), default=0, help="Translate in tiles of this size, for little memory.")
 @click.option(
@@ -124,20 +137,32 @@ def apply(directory, dataset, name, data, step, tile, image_format, jpeg_quality
       msda-tf stylize apply --run /mnt/runs/stylize-gta5-to-cityscapes --runner FlinkRunner \\
         --beam-option flink_master=flink:8081
     """
-    runner = types.chosen_runner(runner, beam_options)
+    if runner and (urls := [str(each) for each in (directory, data) if files.is_url(str(each))]):
+        raise UsageError(f"{urls[0]} is a URL: workers of --runner share folders here, so name a path that all mount")
+    runner = types.chosen_runner(runner, beam_options if runner else ())
+    with elsewhere.Reach(beam_options, runner) as reach:
+        _apply(reach, directory, dataset, name, data, step, tile, image_format, jpeg_quality, runner, force)
+
+
+def _apply(reach, directory, dataset, name, data, step, tile, image_format, jpeg_quality, runner, force):
     quiet.load_tensorflow()
     from msda_tf.data.writing.images import Storage
     from msda_tf.stylize import apply as applying
     from msda_tf.stylize import run as runs
 
-    run = runs.read(directory)
+    run = runs.read(reach.run(directory))
     dataset = dataset or run.config.source
     name = name or f"{dataset}_as_{run.config.target}"
-    data = data or pathlib.Path(run.config.data)
+    data = data or run.config.data
+    if runner and files.is_url(str(data)):
+        raise UsageError(f"{data}, where {directory} has its data, is a URL: name a path with --data that all mount")
+    reach.data(data, {dataset: data_sets.every})
+    reach.written_data(data, name)
+    reach.settled()
     with counting(terminal.console(), name) as progress:
         manifest = applying.apply(
             run,
-            data=data,
+            data=cache.here(data),
             dataset=dataset,
             name=name,
             step=step,
@@ -145,10 +170,15 @@ def apply(directory, dataset, name, data, step, tile, image_format, jpeg_quality
             storage=Storage(image_format=image_format, jpeg_quality=jpeg_quality),
             force=force,
             progress=progress,
+            on_saved=reach.send,
             runner=runner,
         )
+    reach.finish()
     mean = ", ".join(f"{value:.2f}" for value in manifest.mean_rgb)
     say(f"{manifest.directory}: {manifest.width}x{manifest.height} pixels, mean RGB {mean}")
+    train_on = command_line("msda-tf", "train", "--target", run.config.target, "--sources", name, "--data", data)
+    if files.is_url(str(data)):
+        say(f"Next: {train_on}")
+        return
     say(f"Next: {command_line('msda-tf', 'inspect', manifest.directory)}")
-    train_on = ("--target", run.config.target, "--sources", name, "--data", data)
-    say(f"then: {command_line('msda-tf', 'train', *train_on)}")
+    say(f"then: {train_on}")

@@ -4,16 +4,20 @@ Names of files, runs and data sets, and what a server says, may hold escape code
 (`[old]`, `:car:`): they are shown, and never act.
 """
 
+import contextlib
+import functools
 import json
 import os
 import pathlib
 import shlex
+from collections.abc import Iterator
 
 import click
 from rich.console import Console
 from rich.progress import TextColumn
 
 from msda_tf.printable import printable
+from msda_tf.remote.place import Place
 
 
 def console(**options) -> Console:
@@ -21,14 +25,32 @@ def console(**options) -> Console:
     return Console(markup=False, emoji=False, highlight=False, **options)
 
 
+_places: list[Place] = []
+
+
+@contextlib.contextmanager
+def shown_as(place: Place) -> Iterator[None]:
+    """In the block, what is said names what lies elsewhere by its URL, not by the folder here that stands for it."""
+    _places.append(place)
+    try:
+        yield
+    finally:
+        _places.remove(place)
+
+
+def with_urls(text: object) -> str:
+    """A text with URLs instead of folders that stand for them."""
+    return functools.reduce(lambda words, place: place.words(words), _places, str(text))
+
+
 def say(text: object = "", *, err: bool = False, **style) -> None:
     """Prints one line, with whatever names are in it; `style` as `click.style` takes it."""
-    click.secho(printable(text), err=err, **style)
+    click.secho(printable(with_urls(text)), err=err, **style)
 
 
 def line(shown: Console, text: object, **style) -> None:
     """The same beside a console's live display, which it must not cut through; `style` as `Console.print` takes it."""
-    shown.print(printable(text), soft_wrap=True, **style)
+    shown.print(printable(with_urls(text)), soft_wrap=True, **style)
 
 
 def title(shown: Console, text: str | None, *, first: bool = False) -> None:

@@ -1,5 +1,6 @@
 """`msda-tf train`."""
 
+import os
 import pathlib
 
 import click
@@ -10,15 +11,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedCo
 from rich.text import Text
 
 from msda_tf import config as configuration
+from msda_tf import files
 from msda_tf.config import deviations
 from msda_tf.config.presets import PRESETS
+from msda_tf.data import elsewhere as data_sets
 from msda_tf.data import manifest as manifests
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.methods import METHODS
 from msda_tf.printable import printable
 
+from . import elsewhere, quiet, terminal
 from . import options as types
-from . import quiet, terminal
 from .progress import duration
 from .terminal import command_line, say, text_column
 
@@ -30,8 +33,8 @@ from .terminal import command_line, say, text_column
 @click.option(
     "--sources", help="Labelled data sets, separated by commas.  [default: the other two of the paper's three]"
 )
-@click.option("--data", type=types.Path(), help="Folder that prepare wrote.  [default: data]")
-@click.option("--run", "directory", type=types.Path(), help="Run directory.  [default: runs/TARGET]")
+@click.option("--data", type=types.Folder(), help="Folder that prepare wrote, or its URL.  [default: data]")
+@click.option("--run", "directory", type=types.Folder(), help="Run directory, or its URL.  [default: runs/TARGET]")
 @click.option("--layout", type=click.Choice(["separate", "joint", "sources", "s-all"]), help="Networks to train.")
 @click.option(
     "--method",
@@ -56,7 +59,8 @@ from .terminal import command_line, say, text_column
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--print-config", is_flag=True, help="Show every setting, where its value came from and why, and stop.")
 @click.option("--dry-run", "dry", is_flag=True, help="Show what a step costs, take some, write nothing, and stop.")
-def command(directory, file, settings, preset, restart, yes, print_config, dry, no_adapt, **options):
+@elsewhere.reaching
+def command(reach, directory, file, settings, preset, restart, yes, print_config, dry, no_adapt, **options):
     """Train on labelled sources and an unlabelled target, or several.
 
     Run the same command again to continue a run that was interrupted.
@@ -71,8 +75,9 @@ def command(directory, file, settings, preset, restart, yes, print_config, dry, 
       msda-tf train --preset adaptsegnet --target cityscapes --sources gta5
       msda-tf train --data data-miniature --target synthia
       msda-tf train --target cityscapes --precision mixed_bfloat16 --recompute --dry-run
+      msda-tf train --target cityscapes --data gs://bucket/data --run gs://bucket/runs/cityscapes
     """
-    if preset is None and (preset := default_preset(file, settings, options)) != "paper":
+    if preset is None and (preset := default_preset(reach, file, settings, options)) != "paper":
         say(f"The data is miniature: training the network of --preset {preset} (--preset paper for the full one).")
     config, origins = resolve(preset=preset, file=file, settings=settings, no_adapt=no_adapt, options=options)
     console = terminal.console()
@@ -80,7 +85,12 @@ def command(directory, file, settings, preset, restart, yes, print_config, dry, 
         show_config(config, origins)
         return
     configuration.validate(config)
+    _check_shared(directory)
+    if directory is not None and not dry:
+        given, directory = directory, reach.run(directory, choose=elsewhere.runs.to_go_on(directory), sends=True)
+    reach.data(config.data, splits(config))
     if dry:
+        reach.settled()
         quiet.load_tensorflow()
         from msda_tf.dry_run import dry_run
 
@@ -93,10 +103,14 @@ def command(directory, file, settings, preset, restart, yes, print_config, dry, 
     from msda_tf.methods import health
     from msda_tf.training import log
 
-    directory = directory or train.default_directory(config)
+    if directory is None:
+        given = directory = train.default_directory(config)
+    reach.settled()
     if restart and runs.exists(directory) and not yes:
-        terminal.confirm(f"Remove the run in {directory} and start over?")
+        terminal.confirm(f"Remove the run in {given} and start over?")
     train.load_manifests(config)
+    if restart:
+        reach.start_over()
     say(f"Settings: {deviations.described(config)} (all of them: --print-config)")
     say(f"Batch: {batch(config)}")
     if config.jit:
@@ -111,13 +125,36 @@ def command(directory, file, settings, preset, restart, yes, print_config, dry, 
             on_progress=progress,
             on_weights=progress.weights,
             on_finished=progress.finished,
+            on_saved=reach.send,
         )
+    reach.finish()
     say(f"Trained {', '.join(network.name for network in run.networks)} for {config.steps} steps in {directory}")
     for network in run.networks:
         for line in health.warnings(log.read(run.folder(network).log)):
             say(f"note: {network.name}: {line}")
-    score = command_line("msda-tf", "evaluate", "--run", directory)
-    say(f"Next: {score}    or: {command_line('tensorboard', '--logdir', directory)}")
+    score = command_line("msda-tf", "evaluate", "--run", given)
+    # TensorBoard does not reach all that Beam does.
+    look = "" if files.is_url(str(given)) else f"    or: {command_line('tensorboard', '--logdir', directory)}"
+    say(f"Next: {score}{look}")
+
+
+def splits(config) -> dict[str, data_sets.Splits]:
+    """What training reads of its data sets."""
+    sources = dict.fromkeys(config.sources, data_sets.training)
+    return sources | dict.fromkeys(config.targets, data_sets.training_and_evaluation)
+
+
+def _check_shared(directory: pathlib.Path | str | None) -> None:
+    if not files.is_url(str(directory)) or not os.environ.get("TF_CONFIG"):
+        return
+    quiet.load_tensorflow()
+    from msda_tf.training import workers
+
+    if workers.machines() > 1:
+        raise UsageError(
+            f"{directory} is a URL, whose copy each machine has for itself, and those that train together share the "
+            "run's folder: name a path with --run, on a disk that all mount"
+        )
 
 
 def batch(config) -> str:
@@ -131,11 +168,12 @@ def batch(config) -> str:
     return f"{images}, on {'the CPU' if not gpus else 'one GPU' if gpus == 1 else f'{gpus} GPUs'}"
 
 
-def default_preset(file, settings, options) -> str:
+def default_preset(reach, file, settings, options) -> str:
     """The paper's; for generated scenes of 128 pixels' height the one that fits them."""
     config, _ = resolve(preset="paper", file=file, settings=settings, no_adapt=False, options=options)
     try:
-        target = manifests.find(pathlib.Path(config.data), config.targets[0])
+        reach.data(config.data, {config.targets[0]: data_sets.none})
+        target = manifests.find(config.data, config.targets[0])
     except MsdaError:
         return "paper"  # train says what is wrong with the data
     return "tiny" if target.options.get("miniature") else "paper"

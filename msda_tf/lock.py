@@ -11,7 +11,7 @@ import os
 import pathlib
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import filelock
 
@@ -24,13 +24,20 @@ _NO_LOCKS_HERE = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 
 
 @contextlib.contextmanager
-def hold(directory: str | os.PathLike, what: str, *, result: str | None = None) -> Iterator[None]:
-    """Holds the lock of a folder, or of one result in it, without waiting for it.
+def hold(
+    directory: str | os.PathLike,
+    what: str,
+    *,
+    result: str | None = None,
+    on_wait: Callable[[str], None] | None = None,
+) -> Iterator[None]:
+    """Holds the lock of a folder, or of one result in it, without waiting for it unless asked to.
 
     Args:
       directory: the folder, made if it is not there; a second lock on it is refused to this process, too.
       what: which command holds it, such as "msda-tf prepare": whoever is refused reads it.
       result: name of a file in the folder that is written, where the folder's other files are nobody's business.
+      on_wait: told who holds it; then it is waited for.
 
     Raises:
       MsdaError: another process holds it, or the folder cannot be written.
@@ -43,7 +50,13 @@ def hold(directory: str | os.PathLike, what: str, *, result: str | None = None) 
     path = directory / (FILE_NAME if result is None else f".{result}{FILE_NAME}")
     held = path.with_name(f"{path.name}.held")
     try:
-        lock = _acquire(path, held)
+        try:
+            lock = _acquire(path, held)
+        except filelock.Timeout:
+            if on_wait is None:
+                raise
+            on_wait(_holder(path))
+            lock = _acquire(path, held, seconds=-1)
     except filelock.Timeout:
         raise MsdaError(_refusal(directory if result is None else directory / result, path, held)) from None
     except OSError as error:
@@ -59,24 +72,28 @@ def hold(directory: str | os.PathLike, what: str, *, result: str | None = None) 
         lock.release()
 
 
-def _acquire(path: pathlib.Path, held: pathlib.Path) -> filelock.BaseFileLock:
-    lock = filelock.FileLock(path, timeout=0, fallback_to_soft=False)
+def _acquire(path: pathlib.Path, held: pathlib.Path, *, seconds: float = 0) -> filelock.BaseFileLock:
+    """Waits so long; for ever if that is negative."""
+    lock = filelock.FileLock(path, timeout=seconds, fallback_to_soft=False)
     try:
         lock.acquire()
     except OSError as error:
         if error.errno not in _NO_LOCKS_HERE:
             raise
-        lock = filelock.SoftFileLock(held, timeout=0)
+        lock = filelock.SoftFileLock(held, timeout=seconds)
         lock.acquire()
     return lock
 
 
-def _refusal(written: pathlib.Path, path: pathlib.Path, held: pathlib.Path) -> str:
+def _holder(path: pathlib.Path) -> str:
     try:
         with open(path, "rb") as file:
             note = re.match(rb"[\x20-\x7e]+", file.read(200))
-        holder = note[0].decode()
+        return note[0].decode()
     except (OSError, TypeError):
-        holder = "another process"
-    message = f"{written} is being written by {holder}: wait for it to end, or choose another place"
+        return "another process"
+
+
+def _refusal(written: pathlib.Path, path: pathlib.Path, held: pathlib.Path) -> str:
+    message = f"{written} is being written by {_holder(path)}: wait for it to end, or choose another place"
     return f"{message}; if there is no such process, remove {held}" if held.exists() else message

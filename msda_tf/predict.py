@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from msda_tf import files, lock
-from msda_tf.beam.remote import Place, Visit
 from msda_tf.beam.runner import Runner
 from msda_tf.beam.spread import spread
 from msda_tf.errors import MsdaError, UsageError
@@ -21,7 +20,10 @@ from msda_tf.image_files.headers import MAX_PIXELS, BadFrame
 from msda_tf.inference.members import Inference
 from msda_tf.prediction import images, record, results, submission, video
 from msda_tf.prediction.image_files import segment_files
-from msda_tf.runs import trained
+from msda_tf.remote import cache
+from msda_tf.remote.place import Place
+from msda_tf.remote.shadow import Visit
+from msda_tf.runs import elsewhere, trained
 from msda_tf.runs.fingerprint import data_sets, fingerprint
 
 
@@ -69,7 +71,7 @@ def predict(
     `msda_tf.prediction.video`.
 
     Args:
-      directories: run directories, merged.
+      directories: run directories, merged; of URLs, what `msda_tf.runs.elsewhere` has brought, and workers bring.
       source: a PNG, JPEG or video file, or a folder of images.
       output: the folder to write to; what is there of an earlier run is replaced.
       kinds: which of `results.KINDS`.
@@ -108,7 +110,7 @@ def predict(
         paths = {image: {kind: output / kind / name for kind in kinds} for image, name in names.items()}
 
     how = _Networks(
-        directories=tuple(map(pathlib.Path, directories)),
+        directories=tuple(each if files.is_url(str(each)) else pathlib.Path(each) for each in directories),
         merge=merge,
         select=select,
         serve=serve,
@@ -153,6 +155,8 @@ def predict(
                 records[kind].add(kept.name(kind, path), digest)
 
         wanted = {image: paths[image] for image in todo}
+        written = {path.parent for of_kind in wanted.values() for path in of_kind.values()}
+        _remove_left_overs(written)
         if runner is None:
             failed = segment_files(
                 wanted,
@@ -165,12 +169,20 @@ def predict(
                 on_progress=lambda done: on_progress(done, len(todo)),
             )
         else:
-            folders = runner.mounted(root, output, *how.directories)
+            folders = runner.mounted(
+                root, output, *(each for each in how.directories if isinstance(each, pathlib.Path))
+            )
             job = _Segment(folders, runner.places, how, made_from, root, max_pixels)
             failed = _on_beam(job, wanted, runner, output, on_result=note, on_progress=on_progress)
+            _remove_left_overs(written)  # of workers that died
     unseen = [f"{problem.path}: {problem.reason}" for problem in problems]
     notes = (*networks.notes(), *kept.notes(skipped))
     return Prediction(len(todo) - len(failed), len(skipped), (*unseen, *failed), notes)
+
+
+def _remove_left_overs(folders: set[pathlib.Path]) -> None:
+    for folder in folders:
+        files.remove_left_overs(folder)
 
 
 def _place(output: pathlib.Path, kind: str) -> tuple[pathlib.Path, str]:
@@ -243,7 +255,7 @@ class _Kept:
         try:
             with Visit(self._places) as visit:
                 return files.sha256(visit.bring(path)) if path.is_file() else None
-        except OSError:
+        except (OSError, MsdaError):
             return None  # whoever reads it will say why
 
 
@@ -257,7 +269,7 @@ class _Networks:
       confidence: whether maps of it are wanted.
     """
 
-    directories: tuple[pathlib.Path, ...]
+    directories: tuple[pathlib.Path | str, ...]
     merge: str | None
     select: str | None
     serve: str | None
@@ -272,7 +284,7 @@ class _Networks:
     def load(self) -> tuple[trained.Trained, Callable, dict]:
         """The networks, the function that segments, and what decides about its results."""
         networks = trained.load(
-            self.directories,
+            [cache.here(directory) for directory in self.directories],
             merge=self.merge,
             select=self.select,
             serve=self.serve,
@@ -286,7 +298,14 @@ class _Networks:
 
 
 _loading = threading.Lock()
-_load_once = functools.lru_cache(maxsize=1)(_Networks.load)
+
+
+@functools.lru_cache(maxsize=1)
+def _load_once(networks: _Networks) -> tuple[trained.Trained, Callable, dict]:
+    """As `_Networks.load`, on a worker, which brings what lies at URLs."""
+    for directory in networks.directories:
+        elsewhere.bring(directory)
+    return networks.load()
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,7 @@ def train(
     on_progress: Progress | None = None,
     on_weights: Callable[[NetworkPlan, ImportReport], None] = lambda network, report: None,
     on_finished: Callable[[NetworkPlan, Outcome], None] = lambda network, outcome: None,
+    on_saved: Callable[[], None] = lambda: None,
 ) -> Run:
     """Trains a run, or continues it.
 
@@ -114,6 +115,7 @@ def train(
       on_progress: called with (network, step, steps, headline).
       on_weights: told what a network's starting weights were.
       on_finished: told how a network's training ended.
+      on_saved: called when the run's folder holds something that is worth keeping: the run begun, a checkpoint.
 
     Returns:
       the finished run.
@@ -134,6 +136,7 @@ def train(
             if workers.chief:
                 held.enter_context(lock.hold(directory, "msda-tf train"))
                 beginning.begin(directory, config, manifests, restart=restart)
+                on_saved()
 
         workers.together(begin)
         run = workers.together(lambda: _open_run(directory, config, manifests))
@@ -142,7 +145,7 @@ def train(
             value = getattr(config, key)
             logging.warning("%s was begun before there was %s: it goes on with %s=%s", directory, key, key, value)
         for network in run.networks:
-            _train_network(run, config, network, manifests, workers, on_progress, on_weights, on_finished)
+            _train_network(run, config, network, manifests, workers, on_progress, on_weights, on_finished, on_saved)
         # None may leave while another still talks to it: the chief may be evaluating.
         workers.gather(0)
     return run
@@ -183,7 +186,7 @@ def _open_run(directory, config, manifests):
     return run
 
 
-def _train_network(run, config, network, manifests, workers: Workers, on_progress, on_weights, on_finished):
+def _train_network(run, config, network, manifests, workers: Workers, on_progress, on_weights, on_finished, on_saved):
     corrupt = CorruptRecords(limit=config.corrupt_limit)
     task = SegmentationTask(
         config=config, network=network, manifests=manifests, strategy=workers.strategy, corrupt=corrupt
@@ -218,6 +221,7 @@ def _train_network(run, config, network, manifests, workers: Workers, on_progres
         on_progress=shown,
         resume_hint=f"run msda-tf train --run {run.directory} with the same settings",
         workers=workers,
+        on_saved=on_saved,
     )
     if config.init != "none" and not trainer.checkpoints.steps():
         report = workers.together(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from msda_tf.beam.runner import Runner
+from msda_tf.beam.spread import Job, spread
 from msda_tf.errors import MsdaError
 
 ONE = Runner("DirectRunner")
@@ -51,6 +52,29 @@ class Double:
         with open(self.directory / f"did-{value}", "a") as file:
             file.write(f"{os.getpid()}\n")
         return {"twice": 2 * value}
+
+
+@dataclass(frozen=True)
+class Deadly:
+    """A job in whose hands the process dies, once: when the first file that it has written is to appear."""
+
+    job: Job
+    flag: pathlib.Path
+
+    @property
+    def folders(self) -> tuple[pathlib.Path, ...]:
+        """Of the job."""
+        return self.job.folders
+
+    def __call__(self, task: dict) -> dict:
+        if not self.flag.exists():
+            os.replace = lambda *_: die_once(self.flag)
+        return self.job(task)
+
+
+def spread_deadly(flag: pathlib.Path):
+    """`msda_tf.beam.spread.spread` of jobs in whose hands a process dies."""
+    return lambda job, *arguments: spread(Deadly(job, flag), *arguments)
 
 
 @dataclass(frozen=True)

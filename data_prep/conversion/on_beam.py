@@ -10,13 +10,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from msda_tf.beam.remote import Place, Visit
 from msda_tf.beam.runner import Runner
 from msda_tf.beam.spread import spread
-from msda_tf.data import manifest as manifests
 from msda_tf.data.writing import notes
 from msda_tf.data.writing.images import Storage
 from msda_tf.data.writing.notes import Rejected
+from msda_tf.remote.place import Place
+from msda_tf.remote.shadow import Visit
 
 from ..readers.frames import Frame, LabelReader, RawDataset
 from . import scan as scans
@@ -81,7 +81,7 @@ def write(
     ]
     mirror = runner.mirror
     if mirror:
-        mirror.sync(last=manifests.FILE_NAME)
+        mirror.sync()
     for number, outcome in spread(job, tasks, runner, directory):
         plan = todo[number]
         advance(len(plan.frames))

@@ -10,8 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import google_crc32c
 
 from msda_tf import files
-from msda_tf.beam.remote import Place, Visit
+from msda_tf.errors import MsdaError
 from msda_tf.image_files import headers
+from msda_tf.remote.place import Place
+from msda_tf.remote.shadow import Visit
 
 from ..readers.frames import Frame, RawDataset
 
@@ -115,7 +117,7 @@ def _checksum_of(path: pathlib.Path, visit: Visit) -> int | None:
                 return None  # no frame, whatever it holds
             while piece := file.read(2**20):
                 crc.update(piece)
-    except OSError:
+    except (OSError, MsdaError):
         return None
     return int.from_bytes(crc.digest(), "big")
 

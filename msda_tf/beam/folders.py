@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from msda_tf import files
-from msda_tf.beam import remote
-from msda_tf.beam.remote import Place
+from msda_tf.remote import filesystem
+from msda_tf.remote.place import Place
 
 
 @dataclass(frozen=True)
@@ -58,23 +58,23 @@ class There:
 
     def names(self) -> list[str]:
         """Of its files."""
-        return [name for name, _, _ in remote.listing(self.url)]
+        return [name for name, _, _ in filesystem.listing(self.url)]
 
     def exists(self, name: str) -> bool:
         """Whether it has a file of this name."""
-        return remote.exists(f"{self.url}/{name}")
+        return filesystem.exists(f"{self.url}/{name}")
 
     def read(self, name: str, start: int = 0, length: int = -1) -> bytes:
         """A part of a file."""
-        return remote.read(f"{self.url}/{name}", start, length)
+        return filesystem.read(f"{self.url}/{name}", start, length)
 
     def write(self, name: str, data: bytes) -> None:
         """Writes a file."""
-        remote.write(f"{self.url}/{name}", data)
+        filesystem.write(f"{self.url}/{name}", data)
 
     def remove(self) -> None:
         """Removes the folder."""
-        remote.remove_folder(self.url)
+        filesystem.remove_folder(self.url)
 
 
 def shared(path: pathlib.Path, places: Sequence[Place]) -> Here | There:

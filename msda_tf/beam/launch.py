@@ -16,8 +16,8 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 
-from msda_tf.beam import remote
 from msda_tf.beam.work import Work
+from msda_tf.remote import filesystem
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
     threading.Thread(target=lambda: (sys.stdin.buffer.read(), leave()), daemon=True).start()
     threading.excepthook = _end_with_a_worker
     try:
-        remote.connect(spec["flags"])
+        filesystem.connect(spec["flags"])
         pipeline = beam.Pipeline(runner=spec["runner"], options=PipelineOptions(list(spec["flags"])))
         tasks = pipeline | "tasks" >> beam.Create(spec["tasks"]) | "spread" >> beam.Reshuffle()
         _ = tasks | "work" >> beam.ParDo(Work(spec["job"], spec["folder"], spec["current"], spec["versions"]))

@@ -1,18 +1,17 @@
 """Which of Beam's runners, and with which of its options: refused in words before any work starts."""
 
 import argparse
-import contextlib
 import difflib
 import importlib
 import importlib.util
-import logging
 import pathlib
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from msda_tf.beam.remote import Mirror, Place
 from msda_tf.errors import UsageError
+from msda_tf.remote.filesystem import quiet
+from msda_tf.remote.mirror import Mirror
+from msda_tf.remote.place import Place
 
 RUNNERS = ("DirectRunner", "FlinkRunner", "SparkRunner", "PortableRunner")
 """Those whose workers can share folders with this machine."""
@@ -35,6 +34,9 @@ _ONLY_FOR = {
     "KafkaStreamsRunnerOptions": (),
     "PrismRunnerOptions": (),
 }
+
+# Those by which commands without a runner reach file systems: keys, endpoints, plugins.
+_OF_FILE_SYSTEMS = ("S3Options", "AzureOptions", "HadoopFileSystemOptions", "GoogleCloudOptions", "SetupOptions")
 
 _TRUTH = {"true": True, "false": False}
 
@@ -94,6 +96,24 @@ def choose(name: str, settings: tuple[str, ...] = (), *, elsewhere: bool = False
     return Runner(name, flags)
 
 
+def file_systems(settings: tuple[str, ...]) -> tuple[str, ...]:
+    """Flags with which Beam's file systems are reached where no runner works.
+
+    Args:
+      settings: as of `choose`.
+
+    Raises:
+      UsageError: as `choose`, or an option is of no file system.
+    """
+    known = _options()
+    flags = []
+    for key, value in map(_parsed, settings):
+        if key in known and known[key][0] not in _OF_FILE_SYSTEMS:
+            raise UsageError(f"--beam-option {key} is no option of a file system: leave it out without --runner")
+        flags += _flags(None, key, value, known)
+    return tuple(flags)
+
+
 def _parsed(setting: str) -> tuple[str, str]:
     key, equals, value = setting.partition("=")
     if not (key and equals):
@@ -101,8 +121,8 @@ def _parsed(setting: str) -> tuple[str, str]:
     return key, value
 
 
-def _flags(runner: str, key: str, value: str, known: dict[str, tuple[str, dict]]) -> list[str]:
-    """One option as Beam's command line takes it."""
+def _flags(runner: str | None, key: str, value: str, known: dict[str, tuple[str, dict]]) -> list[str]:
+    """One option as Beam's command line takes it; without a runner, of whatever class."""
     if key == "runner":
         raise UsageError("--beam-option runner=...: name the runner with --runner")
     if key not in known:
@@ -110,7 +130,7 @@ def _flags(runner: str, key: str, value: str, known: dict[str, tuple[str, dict]]
         guess = f": did you mean {near[0]}?" if near else ": Beam's documentation of pipeline options lists them"
         raise UsageError(f"--beam-option {key}: Apache Beam has no option of that name{guess}")
     group, how = known[key]
-    if runner not in _ONLY_FOR.get(group, RUNNERS):
+    if runner is not None and runner not in _ONLY_FOR.get(group, (*RUNNERS, DATAFLOW)):
         whose = " and ".join(_ONLY_FOR[group]) or "runners that msda-tf does not use"
         raise UsageError(f"--beam-option {key} is an option of {whose}: leave it out with --runner {runner}")
     if how.get("action") in ("store_true", "store_false"):
@@ -143,7 +163,7 @@ class _Recorder:
 
 def _options() -> dict[str, tuple[str, dict]]:
     """Every option that Beam has: name -> (class that it belongs to, how it is parsed)."""
-    with _quiet():
+    with quiet():
         module = importlib.import_module("apache_beam.options.pipeline_options")
     known = {}
     for group in module.PipelineOptions.__subclasses__():
@@ -152,19 +172,6 @@ def _options() -> dict[str, tuple[str, dict]]:
             group._add_argparse_args(recorder)  # Beam's documented hook for options
             known |= {name: (group.__name__, how) for name, how in recorder.found.items()}
     return known
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the warnings that Beam logs when it is imported without its extras."""
-    root = logging.getLogger()
-    handlers, disabled = list(root.handlers), root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(disabled)
-        root.handlers[:] = handlers
 
 
 def _check_java(name: str, given: dict[str, str]) -> None:

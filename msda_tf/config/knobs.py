@@ -103,10 +103,13 @@ def with_local_paths(config, origins: dict[str, str], keys: tuple[str, ...]):
     """The configuration with `~` at the beginning of these paths replaced by the home folder it stands for.
 
     Raises:
-      UsageError: one is empty, or a URL, or names a home that does not exist; names the key.
+      UsageError: one is empty, or a URL where that is no folder of data, or names a home that does not exist; names the
+        key.
     """
     changes = {}
     for key in keys:
+        if key == "data" and files.is_url(getattr(config, key)):
+            continue
         try:
             path = files.local_path(getattr(config, key))
         except UsageError as error:

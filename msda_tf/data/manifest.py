@@ -14,6 +14,7 @@ from msda_tf.data.json_keys import Damaged, Keys
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.image_files import headers
 from msda_tf.labels import IGNORE, ClassList
+from msda_tf.remote import cache
 
 FILE_NAME = "dataset.json"
 FORMAT = 1
@@ -258,19 +259,21 @@ def _options(keys: Keys) -> dict:
     return keys.get("options")
 
 
-def available(data: pathlib.Path) -> list[str]:
+def available(data: str | pathlib.Path) -> list[str]:
     """Names of the data sets prepared under the folder `data`, sorted."""
-    data = pathlib.Path(data)
+    data = cache.here(data)
     return sorted(path.parent.name for path in data.glob(f"*/{FILE_NAME}")) if data.is_dir() else []
 
 
-def find(data: pathlib.Path, name: str) -> Manifest:
+def find(data: str | pathlib.Path, name: str) -> Manifest:
     """The data set `name` under the folder `data`; of `acdc:night`, its condition night alone.
+
+    Of a URL it is what `msda_tf.data.elsewhere` has brought.
 
     Raises:
       UsageError: there is no such prepared data set, or it has no such condition.
     """
-    data = pathlib.Path(data)
+    data = cache.here(data)
     name, _, condition = name.partition(":")
     if condition:
         return under(find(data, name), condition)

@@ -9,8 +9,11 @@ the run was trained on. A table of a student's weights, beside which there is a 
 
 from collections.abc import Mapping
 
+from absl import logging
+
 from msda_tf import files, state_file
 from msda_tf.config.branches import NetworkPlan
+from msda_tf.data import elsewhere
 from msda_tf.data import manifest as manifests
 from msda_tf.data.manifest import Manifest
 from msda_tf.errors import MsdaError, UsageError
@@ -81,6 +84,11 @@ def make(run: Run, network: NetworkPlan, segmenter, step: int, *, student: bool 
 
 def _sources(run: Run) -> dict[str, Manifest]:
     """The run's sources, as it had them."""
+    if files.is_url(run.config.data):
+        logging.warning(
+            "bringing the sources of %s from %s, to score its branches on them", run.directory, run.config.data
+        )
+        elsewhere.bring(run.config.data, dict.fromkeys(run.config.sources, elsewhere.training))
     folders = datasets.folders(run.config.data, run.data)
     found = {}
     for name in run.config.sources:

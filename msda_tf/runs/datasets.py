@@ -4,6 +4,7 @@ import pathlib
 
 from msda_tf import files
 from msda_tf.data.manifest import FILE_NAME, Manifest
+from msda_tf.remote import cache
 
 
 def describe(found: dict[str, Manifest]) -> dict[str, dict]:
@@ -29,10 +30,10 @@ def folders(given: str, noted: pathlib.Path | None) -> list[pathlib.Path]:
     """Where a run's data sets may be: where they were, and where the path that the run was given leads to from here.
 
     Args:
-      given: the run's setting `data`, which may be relative.
+      given: the run's setting `data`, which may be relative, or a URL.
       noted: the folder that it was when the run began; runs of earlier versions do not know.
     """
-    here = pathlib.Path(given)
+    here = cache.here(given)
     return [here] if noted is None or noted == here.absolute() else [noted, here]
 
 

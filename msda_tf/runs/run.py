@@ -93,10 +93,11 @@ class Run:
     def data(self) -> pathlib.Path | None:
         """The folder of its data sets as an absolute path; None if only the configuration tells.
 
-        Runs of earlier versions did not note it, and whoever edits `data` in config.yaml means another one.
+        Runs of earlier versions did not note it, and whoever edits `data` in config.yaml means another one. A URL is
+        the same from everywhere.
         """
         noted = self.info.get("data")
-        same = noted is not None and self.info["config"]["data"] == self.config.data
+        same = noted is not None and not files.is_url(noted) and self.info["config"]["data"] == self.config.data
         return pathlib.Path(noted) if same else None
 
 
@@ -124,7 +125,7 @@ def create(directory: pathlib.Path, config: TrainConfig, manifests: dict[str, Ma
         **({"mean_rgb_of_targets": means} if len(targets) > 1 else {}),
         "networks": {network.name: list(network.branches) for network in plan(config)},
         "datasets": datasets.describe(manifests),
-        "data": str(pathlib.Path(config.data).absolute()),
+        "data": config.data if files.is_url(config.data) else str(pathlib.Path(config.data).absolute()),
         "config": to_dict(config),
         "provenance": provenance(),
     }

@@ -12,6 +12,7 @@ from msda_tf.data import manifest as manifests
 from msda_tf.data.manifest import FILE_NAME, Manifest
 from msda_tf.errors import UsageError
 from msda_tf.labels import ClassList
+from msda_tf.remote import cache
 from msda_tf.runs import datasets
 from msda_tf.runs.made_from import ScoredData
 from msda_tf.runs.run import Run
@@ -33,7 +34,7 @@ class Target:
 
     def described(self) -> ScoredData:
         """As results name it."""
-        folder = str(self.manifest.directory.absolute())
+        folder = cache.shown(self.manifest.directory.absolute())
         return ScoredData(self.manifest.name, folder, self.checksum, self.as_trained)
 
     def check_classes(self, classes: ClassList) -> None:
@@ -63,7 +64,7 @@ def find(runs: Sequence[Run], data: str | pathlib.Path | None = None, *, name: s
     """
     name = name or runs[0].config.target
     noted_as = adapted_to(runs[0], name)  # another name is a mistake, not a data set that is missing
-    manifest = _own(runs[0], name) if data is None else manifests.find(pathlib.Path(data), name)
+    manifest = _own(runs[0], name) if data is None else manifests.find(data, name)
     now = datasets.checksum(manifest)
     other = [run for run in runs if run.dataset(noted_as)["dataset.json"] != now]
     if other and data is None:

@@ -31,6 +31,7 @@ from msda_tf.data.writing.state import Begun, describe
 from msda_tf.errors import MsdaError, UsageError, out_of_memory
 from msda_tf.image_files import decode
 from msda_tf.image_files.headers import BadFrame
+from msda_tf.remote import cache
 from msda_tf.stylize import run as runs
 from msda_tf.stylize.run import StylizeRun
 from msda_tf.stylize.task import build_unit
@@ -53,6 +54,7 @@ def apply(
     storage: Storage = Storage(),  # noqa: B008 (frozen)
     force: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    on_saved: Callable[[], None] = lambda: None,
     runner: Runner | None = None,
 ) -> Manifest:
     """Writes `data/name`: the images of `data/dataset` in the look of the run's target.
@@ -67,6 +69,7 @@ def apply(
       storage: image format (None: each image's own) and JPEG quality.
       force: throw away what an earlier run wrote.
       progress: called with (images done, images in all).
+      on_saved: called when a shard is written.
       runner: shards are translated by the workers of this one of Apache Beam, all of which see the same folders,
         instead of by this process.
 
@@ -99,7 +102,7 @@ def apply(
                 folders, run.directory, step, tile, source.directory, directory, storage, source.max_pixels
             )
             write = functools.partial(_on_beam, job, runner)
-        return _write(source, begun, write, progress)
+        return _write(source, begun, write, progress, on_saved)
 
 
 def _check(run: StylizeRun, dataset: str, name: str, tile: int) -> None:
@@ -135,7 +138,7 @@ def _options(run: StylizeRun, source: Manifest, *, step: int, tile: int, storage
     options = {
         "dataset": source.name,
         "stylized_to": run.config.target,
-        "stylize_run": str(run.directory.resolve()),
+        "stylize_run": cache.shown(run.directory.resolve()),
         "stylize_step": step,
         "stylize_checkpoint_sha256": checkpoint_files.checksum(checkpoint),
         "stylize_source_sha256": files.sha256(source.directory / FILE_NAME),
@@ -152,7 +155,7 @@ Write = Callable[[dict[str, str], Callable[[int], None]], Iterator[notes.Result]
 and their notes, and yields what is known of each."""
 
 
-def _write(source: Manifest, begun: Begun, write: Write, progress) -> Manifest:
+def _write(source: Manifest, begun: Begun, write: Write, progress, on_saved) -> Manifest:
     todo = {shard.file: shard for split in source.splits.values() for shard in split.shards}
     begun.start(set(todo))
     prints = {file: _fingerprint(shard, begun.options) for file, shard in todo.items()}
@@ -167,6 +170,7 @@ def _write(source: Manifest, begun: Begun, write: Write, progress) -> Manifest:
 
     for result in write({file: prints[file] for file in todo if file not in results}, advance):
         results[result.file] = result
+        on_saved()
     manifest = _manifest(source, begun, results)
     if source.class_counts:  # the labels are the same, image by image
         with files.replacing(begun.directory / source.class_counts.file) as temporary:

@@ -33,7 +33,7 @@ def load_manifests(config: StylizeConfig) -> dict[str, Manifest]:
     """
     validate(config)
     found = {
-        domain: manifests_module.find(pathlib.Path(config.data), name)
+        domain: manifests_module.find(config.data, name)
         for domain, name in (("a", config.source), ("b", config.target))
     }
     for manifest in found.values():
@@ -53,6 +53,7 @@ def train(
     restart: bool = False,
     on_progress: Callable[[int, int, str], None] = lambda step, steps, headline: None,
     on_note: Callable[[str], None] = lambda note: None,
+    on_saved: Callable[[], None] = lambda: None,
 ) -> tuple[StylizeRun, Outcome]:
     """Trains, or continues.
 
@@ -62,6 +63,7 @@ def train(
       restart: remove what an earlier run left there and start over.
       on_progress: called with (step, steps, headline).
       on_note: told in one line whether the VGG16 term is used.
+      on_saved: called when the run's folder holds something that is worth keeping: the run begun, a checkpoint.
 
     Raises:
       UsageError: see `load_manifests` and `run.check_same`.
@@ -70,10 +72,10 @@ def train(
     manifests = load_manifests(config)
     directory = pathlib.Path(directory)
     with lock.hold(directory, "msda-tf stylize train"):
-        return _train(config, directory, manifests, restart, on_progress, on_note)
+        return _train(config, directory, manifests, restart, on_progress, on_note, on_saved)
 
 
-def _train(config, directory, manifests, restart, on_progress, on_note) -> tuple[StylizeRun, Outcome]:
+def _train(config, directory, manifests, restart, on_progress, on_note, on_saved) -> tuple[StylizeRun, Outcome]:
     files.remove_left_overs(directory)
     if restart and run.exists(directory):
         run.remove(directory)
@@ -90,6 +92,7 @@ def _train(config, directory, manifests, restart, on_progress, on_note) -> tuple
             vgg_weights, note = perceptual.find()
             on_note(note)
         begun = run.create(directory, config, by_name, perceptual=vgg_weights is not None)
+    on_saved()
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     strategy = local_strategy()
@@ -115,7 +118,7 @@ def _train(config, directory, manifests, restart, on_progress, on_note) -> tuple
         evaluate_every=config.evaluate_every,
     )
     hint = f"run msda-tf stylize train --run {directory} with the same settings"
-    trainer = Trainer(task, directory, schedule=schedule, on_progress=on_progress, resume_hint=hint)
+    trainer = Trainer(task, directory, schedule=schedule, on_progress=on_progress, resume_hint=hint, on_saved=on_saved)
     try:
         return begun, trainer.run()
     except tf.errors.ResourceExhaustedError as error:

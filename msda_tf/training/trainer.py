@@ -167,6 +167,7 @@ class Trainer:
         gone, no more.
       resume_hint: the command that continues the run, for messages.
       workers: the processes that train together; the chief alone writes and evaluates.
+      on_saved: called, in the chief, when a checkpoint was written.
     """
 
     def __init__(
@@ -178,12 +179,14 @@ class Trainer:
         on_progress: Callable[[int, int, str], None] = lambda step, steps, headline: None,
         resume_hint: str = "run the same command again",
         workers: Workers | None = None,
+        on_saved: Callable[[], None] = lambda: None,
     ):
         self.task, self.folder, self.schedule = task, TrainingFolder(pathlib.Path(directory)), schedule
         self.resume_hint, self.workers = resume_hint, workers or Workers()
         self.chief = self.workers.chief
         self.checkpoints = Checkpoints(self.folder.checkpoints, keep=schedule.keep_checkpoints)
         self._on_progress: Callable | None = on_progress
+        self._on_saved = on_saved
         self._signal: int | None = None
         self._best_score: float | None = None
         self._best_step: int | None = None
@@ -410,6 +413,7 @@ class Trainer:
             progress.note(self.folder, step)
             with self._summarizing():
                 tf.summary.flush()
+            self._on_saved()
 
     @contextlib.contextmanager
     def _summarizing(self):

@@ -91,17 +91,20 @@ class Workers:
             ) from None
 
 
-def connect() -> Workers:
-    """The workers that TF_CONFIG names, or this process alone. Must come before anything else that runs TensorFlow.
-
-    Waits until all workers have started.
+def machines() -> int:
+    """How many workers TF_CONFIG names; 1 without it.
 
     Raises:
       UsageError: TF_CONFIG is not what TensorFlow describes.
     """
+    return _task()[1]
+
+
+def _task() -> tuple[int, int]:
+    """(index of this process, how many there are)."""
     text = os.environ.get("TF_CONFIG")
     if not text:
-        return Workers(local_strategy())
+        return 0, 1
     try:
         value = json.loads(text)
         jobs = {job: len(addresses) for job, addresses in value["cluster"].items() if job in ("chief", "worker")}
@@ -115,6 +118,18 @@ def connect() -> Workers:
             f"TF_CONFIG cannot be used ({type(error).__name__}: {error}): expected "
             '{"cluster": {"worker": ["host0:port", "host1:port"]}, "task": {"type": "worker", "index": 0}}'
         ) from None
+    return index, count
+
+
+def connect() -> Workers:
+    """The workers that TF_CONFIG names, or this process alone. Must come before anything else that runs TensorFlow.
+
+    Waits until all workers have started.
+
+    Raises:
+      UsageError: TF_CONFIG is not what TensorFlow describes.
+    """
+    index, count = _task()
     if count == 1:
         return Workers(local_strategy())
     logging.warning("worker %d of %d: waiting for the others", index, count)

@@ -7,10 +7,12 @@ import cv2
 import numpy as np
 import prepared
 import pytest
-from beam_jobs import TWO, workers_find_this
+from beam_jobs import TWO, spread_deadly, workers_find_this
 from command import run
 
+from msda_tf import predict as predicting
 from msda_tf.predict import predict
+from msda_tf.remote import cache
 
 pytest.importorskip("apache_beam", reason="needs the extra beam")
 
@@ -42,18 +44,23 @@ def content(output):
     return found
 
 
-def test_the_same_results_and_only_what_is_missing_again(trained_run, frames, tmp_path, capsys):
+def test_the_same_results_though_a_worker_dies_and_only_what_is_missing_again(
+    trained_run, frames, tmp_path, monkeypatch, capsys, workers_find_this
+):
     here, there = tmp_path / "here", tmp_path / "there"
     kinds = ("labels", "colors", "overlays", "confidence")
     alone = predict([trained_run.directory], frames, here, kinds=kinds)
     arguments = ("predict", "--run", trained_run.directory, "--input", frames, "--output", there)
     arguments += ("--outputs", ",".join(kinds), "--resume", "--runner", TWO.name)
+    monkeypatch.setattr(predicting, "spread", spread_deadly(tmp_path / "died"))
     code, out, error = run(capsys, *arguments, *OPTIONS)
     assert (code, alone.done, "Segmented 5 images" in out) == (1, 5, True)
+    assert (tmp_path / "died").exists()
     assert [line for line in error.splitlines() if str(frames) in line] == list(alone.failed)
     assert content(there) == content(here) and len(content(there)) == 4 * (5 + 1)
 
     (there / "colors/town/1.png").unlink()
+    (there / "colors/town/.2.png.1.part").touch()  # as a killed process leaves it
     code, out, _ = run(capsys, *arguments)
     assert (code, "Segmented 1 images" in out, "the results of 4 were there" in out) == (1, True, True)
     assert content(there) == content(here)
@@ -72,7 +79,9 @@ def test_from_and_to_elsewhere(trained_run, frames, tmp_path, monkeypatch, capsy
     shutil.copytree(frames, tmp_path / "shelf/in")
     (tmp_path / "shelf/in/town/text.jpg").unlink()
     predict([trained_run.directory], frames, tmp_path / "here", kinds=["labels"])
-    arguments = ["predict", "--run", trained_run.directory, "--input", "shelf://in", "--output", "shelf://out"]
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "cache"))
+    shutil.copytree(trained_run.directory, tmp_path / "shelf/runs/adapted")
+    arguments = ["predict", "--run", "shelf://runs/adapted", "--input", "shelf://in", "--output", "shelf://out"]
     arguments += ["--outputs", "labels", "--resume", "--runner", "DirectRunner", "--beam-option", "beam_plugins=shelf"]
     code, out, error = run(capsys, *arguments)
     assert code == 1 and "Segmented 5 images into shelf://out/labels" in out

@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from beam_jobs import TWO
+from beam_jobs import TWO, spread_deadly, workers_find_this
 
 from msda_tf import files
 from msda_tf.data import class_counts, records, tfrecord
@@ -16,7 +16,10 @@ from msda_tf.data.writing.images import Storage
 from msda_tf.data_prep.conversion.verify import verify
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.image_files.decode import decode
+from msda_tf.stylize import apply as applying
 from msda_tf.stylize.apply import apply
+
+__all__ = ["workers_find_this"]
 
 
 @pytest.fixture
@@ -147,12 +150,15 @@ def test_a_damaged_shard_is_named(data, stylize_run, tmp_path):
     assert not list((data / "new").glob("test-*.tfrecord"))
 
 
-def test_on_beam_the_bytes_are_the_same(data, stylize_run, tmp_path):
+def test_on_beam_the_bytes_are_the_same_though_a_worker_dies(
+    data, stylize_run, tmp_path, monkeypatch, workers_find_this
+):
     pytest.importorskip("apache_beam", reason="needs the extra beam")
     made = apply(stylize_run, data=data, dataset="gta5", name="new", storage=Storage(image_format="png"))
     expected = {path.name: path.read_bytes() for path in made.directory.iterdir()}
     shutil.rmtree(made.directory)
     seen = []
+    monkeypatch.setattr(applying, "spread", spread_deadly(tmp_path / "died"))
     again = apply(
         stylize_run,
         data=data,
@@ -163,4 +169,4 @@ def test_on_beam_the_bytes_are_the_same(data, stylize_run, tmp_path):
         progress=lambda *state: seen.append(state),
     )
     assert {path.name: path.read_bytes() for path in again.directory.iterdir()} == expected
-    assert seen[0] == (0, 9) and seen[-1] == (9, 9)
+    assert seen[0] == (0, 9) and seen[-1] == (9, 9) and (tmp_path / "died").exists()

@@ -89,14 +89,14 @@ def test_it_goes_on_where_it_stopped(shelf, tmp_path, capsys):
     [
         (
             ["--raw", "shelf://raws/gta5"],
-            "shelf://raws/gta5 is a URL: expected a path on this machine",
+            "shelf://raws/gta5 is a URL, which takes --runner: name one",
         ),
-        (["--output", "gs://bucket", "--raw", "raw"], "gs://bucket is a URL: expected a path on this"),
+        (["--output", "gs://bucket", "--raw", "raw"], "gs://bucket is a URL, which takes --runner"),
         (["--raw", "ftp://host/gta5", *options(ONE)], "cannot be reached: Beam has no ftp:// here, only"),
         (["--raw", "shelf://a[1]", *options(ONE)], "are patterns; choose a name without them"),
         (["--raw", "shelf://nothing", *options(ONE)], "raw folder shelf://nothing is empty: expected images"),
         (["--raw", "shelf://locked/gta5", *options(ONE)], "shelf://locked/gta5 cannot be read"),
-        (["--raw", "hdfs://host/gta5", *options(ONE)], "of HDFS Beam lists one folder at a time; mount it"),
+        (["--raw", "hdfs://host/gta5", *options(ONE)], "Beam has no hdfs:// here, only"),
         (
             ["--raw", "raw", "--output", "shelf://data", "--runner", "DataflowRunner"],
             "with --raw and --output on gs://",
