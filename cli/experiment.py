@@ -12,7 +12,7 @@ from msda_tf.errors import MsdaError, UsageError
 from msda_tf.experiment import jobs as planning
 from msda_tf.experiment import results, tables
 
-from . import options, quiet, terminal
+from . import elsewhere, options, quiet, terminal
 from .progress import counting, duration
 from .terminal import command_line, say
 from .train import TrainingProgress, default_preset, given_settings
@@ -69,7 +69,9 @@ def command(grid, targets, sources, preset, scales, seeds, data, output, setting
         if grid or not targets:
             raise UsageError("--sources is for a table of your own: with --target, and without --grid")
         output = output or pathlib.Path("experiments") / "+".join(sources)
-        preset = preset or default_preset(None, (), {"target": targets[0], "sources": sources, "data": data})
+        preset = preset or default_preset(
+            elsewhere.Reach(), None, (), {"target": targets[0], "sources": sources, "data": data}
+        )
         jobs = planning.plan_own(sources, output=output, targets=targets, preset=preset, **shared)
     else:
         if not grid:

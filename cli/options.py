@@ -42,12 +42,12 @@ class Folder(Path):
 
     def __init__(self, *, with_runner: bool = False, **options):
         super().__init__(**options)
-        self._with_runner = with_runner
+        self.with_runner = with_runner
 
     def convert(self, value, param, ctx):
         if isinstance(value, str) and files.is_url(value):
             # click keeps an object of its own for what was not given.
-            if not self._with_runner or isinstance(ctx.params.get("runner"), str):
+            if not self.with_runner or isinstance(ctx.params.get("runner"), str):
                 return value
             self.fail(f"{value} is a URL, which takes --runner: name one, such as DirectRunner", param, ctx)
         return super().convert(value, param, ctx)

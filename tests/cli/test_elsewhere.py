@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import shutil
+import types
 
 import cv2
 import numpy as np
@@ -336,7 +337,7 @@ def test_data_are_brought_once_and_known_to_be_whole(shelf, machine, tmp_path, m
     (root / "data" / shards[0]).write_bytes(whole)
 
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(cache.shutil, "disk_usage", lambda path: usage._replace(free=1000))
+    monkeypatch.setattr(cache.shutil, "disk_usage", lambda path: types.SimpleNamespace(free=1000))
     with pytest.raises(MsdaError, match="GB are to be brought to .*, where 0.00 GB are free: make room, or name anoth"):
         data_sets.bring("shelf://data", wanted)
     monkeypatch.setattr(cache.shutil, "disk_usage", lambda path: usage)

@@ -42,12 +42,33 @@ def test_every_path_is_of_one_type():
     assert {type(option.type).__module__ for _, option in PATHS} == {"msda_tf.cli.options"}
 
 
-@pytest.mark.parametrize(("words", "option"), PATHS)
-def test_urls_are_refused_before_anything_else(words, option, capsys, monkeypatch, tmp_path):
+def urls(*, with_runner):
+    """(words, option) where URLs are taken."""
+    found = [each for each in PATHS if type(each[1].type).__name__ == "Folder"]
+    return [each for each in found if each[1].type.with_runner == with_runner]
+
+
+def test_urls_are_taken_where_the_page_says_so():
+    takes = {" ".join((*words, option.opts[0])) for words, option in urls(with_runner=False)}
+    assert takes == {
+        *("train --data", "train --run", "stylize train --data", "stylize train --run"),
+        *("stylize apply --data", "stylize apply --run", "evaluate --data", "evaluate --run"),
+        *("report --data", "report --run", "predict --run", "export --run", "runs folder"),
+    }
+    takes = {" ".join((*words, option.opts[0])) for words, option in urls(with_runner=True)}
+    assert takes == {"prepare --raw", "prepare --output", "predict --input", "predict --output"}
+
+
+REFUSED = [each for each in PATHS if each not in urls(with_runner=False)]
+
+
+@pytest.mark.parametrize(("words", "option"), REFUSED)
+def test_elsewhere_urls_are_refused_before_anything_else(words, option, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     given = ["gs://bucket/x"] if isinstance(option, click.Argument) else [option.opts[0], "gs://bucket/x"]
     code, _, err = command.run(capsys, *words, *given)
-    assert code == 2 and "gs://bucket/x is a URL: expected a path on this machine" in err
+    takes = "which takes --runner" if (words, option) in urls(with_runner=True) else "expected a path on this machine"
+    assert code == 2 and "gs://bucket/x is a URL" in err and takes in err
     assert err.count("\n") == 1 and not list(tmp_path.iterdir())
 
 

@@ -17,6 +17,9 @@ from msda_tf.training.folder import TrainingFolder
 
 pytest.importorskip("apache_beam", reason="needs the extra beam")
 
+from apache_beam.io.filesystem import FileMetadata  # noqa: E402 (where it is installed)
+from apache_beam.io.filesystems import FileSystems  # noqa: E402
+
 URL = "shelf://runs/adapted"
 
 
@@ -239,13 +242,12 @@ def test_names_that_no_folder_here_can_have(there, machine):
     with pytest.raises(MsdaError, match="names no folder"):
         filesystem.check("shelf://runs/../../etc")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(filesystem, "_match", lambda pattern: [Found(f"{URL}/../../x"), Found(f"{URL}/folder/")])
+        patch.setattr(FileSystems, "match", lambda patterns: [Listed()])
         with pytest.raises(MsdaError, match="holds a file '../../x', a name that none can have here"):
             machine("a")
 
 
-class Found:
-    """As Beam describes a file."""
+class Listed:
+    """As Beam lists files: what stands for a folder, and a name that leads out of it."""
 
-    def __init__(self, path):
-        self.path, self.size_in_bytes, self.last_updated_in_seconds = path, 1, 1.0
+    metadata_list = [FileMetadata(f"{URL}/folder/", 0, 1.0), FileMetadata(f"{URL}/../../x", 1, 1.0)]
