@@ -2,7 +2,7 @@
 
 import contextlib
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,8 +36,6 @@ ROWS = {
 }
 """Name of a figure -> how that of an `Estimate` is shown."""
 
-_BEHIND = 0.02
-"""Of a branch that is named: how much less mean IoU it expects of itself than the one that expects the most."""
 
 OnImage = Callable[[str, np.ndarray, dict[str, np.ndarray], Sequence[str]], None]
 """Takes an image's name, the image uint8 `[H, W, 3]` RGB, every label map by name, and which of these were merged."""
@@ -170,15 +168,7 @@ def estimate(
             on_image=seen,
             on_progress=lambda done: on_progress(done, count),
         )
-    own = {branch: found[branch].own for branch in inference.merged}
-    notes = (
-        estimates.NOTE,
-        *_bases(networks),
-        *behind(own),
-        *networks.notes(),
-        *data_set.notes(),
-        *sizes.resolution.notes(name),
-    )
+    notes = (estimates.NOTE, *_bases(networks), *networks.notes(), *data_set.notes(), *sizes.resolution.notes(name))
     scored_on = data_set.described()
     result = Estimation(found, networks, name, split, count, sizes.resolution, scored_on, tuple(drawn.written), notes)
     made_from = networks.made_from(scored_on).to_json()
@@ -204,24 +194,6 @@ def _bases(networks: Trained) -> list[str]:
     if not seen:
         return []
     return [f"{', '.join(seen)}: no source is unseen, and on seen ones branches do better: expect less than estimated"]
-
-
-def behind(own: Mapping[str, float]) -> list[str]:
-    """A sentence about branches that a merge may be better without, if there are any (docs/studies/unequal_sources.md).
-
-    Args:
-      own: of each merged branch, the mean IoU that it expects of itself (`msda_tf.evaluation.unlabelled.Estimate.own`).
-    """
-    best = max(own, key=own.__getitem__)
-    less = {name: 100 * (own[best] - value) for name, value in own.items() if value < own[best] - _BEHIND}
-    if not less:
-        return []
-    named = ", ".join(f"{name} ({points:.1f} points)" for name, points in less.items())
-    rest = ",".join(name for name in own if name not in less)
-    return [
-        f"branches that expect less of themselves here than {best}: {named}; merges were better without such, on "
-        f"average: predict and export take --branches {rest}"
-    ]
 
 
 def _known(manifest: Manifest, split: str | None) -> str:

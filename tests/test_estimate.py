@@ -92,16 +92,6 @@ def test_evaluate_prints_an_estimate_and_draws(run, capsys):
     assert code == 2 and "compares rules by labels" in error
 
 
-def test_branches_that_a_merge_may_be_better_without_are_named():
-    own = {"S1": 0.31, "S2": 0.204, "S3": 0.3, "S-All": 0.33}
-    (note,) = estimate.behind(own)
-    assert note.startswith(
-        "branches that expect less of themselves here than S-All: S2 (12.6 points), S3 (3.0 points);"
-    )
-    assert note.endswith("predict and export take --branches S1,S-All")
-    assert estimate.behind({"S1": 0.31, "S-All": 0.3}) == [] == estimate.behind({"S-All": 0.5})
-
-
 def test_labels_that_are_there_play_no_part(prepared_data, tmp_path, capsys):
     """With every label of the target exchanged for another, the estimate is the same to the bit, and scores are not."""
     data = tmp_path / "data"
