@@ -119,7 +119,7 @@ def _match(pattern: str) -> list:
 def _below(url: str) -> Iterator:
     """Files where there are folders, of which Beam lists one at a time. It does not tell which entries are folders:
     those without bytes are, if they can be listed."""
-    waiting = [url]
+    waiting = [url] if _files().exists(url) else []
     while waiting:
         folder = waiting.pop()
         for each in _match(f"{folder}/*"):
