@@ -140,8 +140,8 @@ def command(reach, directory, file, settings, preset, restart, yes, print_config
 
 def splits(config) -> dict[str, data_sets.Splits]:
     """What training reads of its data sets."""
-    sources = dict.fromkeys(config.sources, data_sets.training)
-    return sources | dict.fromkeys(config.targets, data_sets.training_and_evaluation)
+    scored = data_sets.training_and_evaluation if config.evaluate_every else data_sets.training
+    return dict.fromkeys(config.sources, data_sets.training) | dict.fromkeys(config.targets, scored)
 
 
 def _check_shared(directory: pathlib.Path | str | None) -> None:

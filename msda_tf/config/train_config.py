@@ -35,7 +35,7 @@ class TrainConfig:
         "", "the prepared data set to adapt to, or several, separated by commas; its labels are never read in training"
     )
     sources: tuple[str, ...] = knob((), "labelled data sets; by default the other two of gta5, synthia, cityscapes")
-    data: str = knob("data", "the folder that prepare wrote")
+    data: str = knob("data", "the folder that prepare wrote, or its URL")
     scale: float = knob(
         1.0,
         "size of the network's input against the stored images; the paper's reduced setting is 0.5",

@@ -27,13 +27,23 @@ _COPIED_AT_ONCE = 2**20
 
 
 def connect(flags: Sequence[str] = ()) -> None:
-    """Tells Beam's file systems of the options that were given (keys, endpoints); loads plugins that bring others."""
+    """Tells Beam's file systems of the options that were given (keys, endpoints); loads plugins that bring others.
+
+    Raises:
+      UsageError: a plugin cannot be loaded.
+    """
     with quiet():
         options = importlib.import_module("apache_beam.options.pipeline_options")
         given = options.PipelineOptions(list(flags))
         for plugins in given.view_as(options.SetupOptions).beam_plugins or ():
             for plugin in plugins.split(","):
-                importlib.import_module(plugin)
+                try:
+                    importlib.import_module(plugin)
+                except ImportError as error:
+                    raise UsageError(
+                        f"--beam-option beam_plugins={plugin}: {first_line(error)}; expected a module that Python "
+                        "finds, such as one in a folder that PYTHONPATH names"
+                    ) from None
         _files().set_options(given)
 
 

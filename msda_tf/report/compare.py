@@ -11,6 +11,7 @@ import keras
 from msda_tf import estimate, evaluate, files, lock, runs
 from msda_tf.errors import UsageError
 from msda_tf.evaluation import metrics, palettes
+from msda_tf.remote import cache
 from msda_tf.report import compare_page, curves
 from msda_tf.report.album import Album
 from msda_tf.report.compared import Compared, differences, gains
@@ -105,7 +106,7 @@ def _names(chosen: list[tuple[Run, str | None]], last_and_best: bool) -> list[st
     folders = [run.directory.resolve().name for run, _ in chosen]
     of_run = {run.directory: folder for (run, _), folder in zip(chosen, folders, strict=True)}
     ambiguous = len(set(of_run.values())) < len(of_run)
-    names = [str(run.directory) if ambiguous else of_run[run.directory] for run, _ in chosen]
+    names = [cache.shown(run.directory) if ambiguous else of_run[run.directory] for run, _ in chosen]
     if last_and_best:
         return [f"{name} ({selected})" for name, (_, selected) in zip(names, chosen, strict=True)]
     if len(set(names)) < len(names):
@@ -150,7 +151,7 @@ def to_json(found: Sequence[Compared]) -> dict:
         "runs": [
             {
                 "name": each.name,
-                "directory": str(each.run.directory),
+                "directory": cache.shown(each.run.directory),
                 "checkpoint": each.select,
                 "compared": each.column,
                 "notes": list(each.notes),

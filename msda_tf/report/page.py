@@ -15,6 +15,7 @@ from msda_tf.estimate import Estimation
 from msda_tf.evaluate import Evaluation
 from msda_tf.evaluation import cross_source_table, protocol
 from msda_tf.evaluation.metrics import Metrics
+from msda_tf.remote import cache
 from msda_tf.report import charts, curves, encode, tables, taught
 from msda_tf.report.curves import Curve
 from msda_tf.report.disputed import Disputed
@@ -268,7 +269,7 @@ def described(run: Run) -> dict:
     """What a page says of a run's settings and origin."""
     provenance = run.info.get("provenance", {})
     return {
-        "directory": str(run.directory),
+        "directory": cache.shown(run.directory),
         "sources": " + ".join(run.config.sources),
         "steps": run.config.steps,
         "adapt": adapts(run.config),

@@ -48,7 +48,7 @@ class Target:
     def notes(self) -> list[str]:
         """What whoever sees the scores must know of it."""
         other = "scored on data that is not what the networks were adapted to"
-        return [] if self.as_trained else [f"{other}: {self.manifest.directory}"]
+        return [] if self.as_trained else [f"{other}: {cache.shown(self.manifest.directory)}"]
 
 
 def find(runs: Sequence[Run], data: str | pathlib.Path | None = None, *, name: str | None = None) -> Target:

@@ -18,6 +18,7 @@ from msda_tf.inference.merge import CALIBRATED, RULES
 from msda_tf.inference.networks import build_segmenter, member
 from msda_tf.labels import ClassList
 from msda_tf.methods import METHODS
+from msda_tf.remote import cache
 from msda_tf.runs import Run
 from msda_tf.runs import cross_source as run_tables
 from msda_tf.runs.cross_source import Cells
@@ -135,18 +136,18 @@ class Trained:
     def notes(self) -> list[str]:
         """What whoever sees results of these networks must know of their weights, a sentence each."""
         unfinished = [
-            f"{c.network}: step {c.step} of {c.steps}, training is not finished"
+            f"{cache.shown(c.network)}: step {c.step} of {c.steps}, training is not finished"
             for c in self.checkpoints
             if c.step < c.steps and c.selected == "last"
         ]
         who = [
-            f"{c.network}: weights of the {'teacher' if c.teacher else 'student'}"
+            f"{cache.shown(c.network)}: weights of the {'teacher' if c.teacher else 'student'}"
             for c in self.checkpoints
             if c.teacher is not None
         ]
         chosen = []
         for selected, words in _SELECTED.items():
-            own = [f"{c.network} (step {c.step})" for c in self.checkpoints if c.selected == selected]
+            own = [f"{cache.shown(c.network)} (step {c.step})" for c in self.checkpoints if c.selected == selected]
             chosen += [f"checkpoint selected {words}: {', '.join(own)}"] if own else []
         return unfinished + who + chosen
 

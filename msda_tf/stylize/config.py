@@ -18,7 +18,7 @@ class StylizeConfig:
     # Data
     source: str = knob("", "the prepared data set whose images are re-styled (domain a); its labels are never read")
     target: str = knob("", "the prepared data set whose look they take on (domain b); its labels are never read")
-    data: str = knob("data", "the folder that prepare wrote")
+    data: str = knob("data", "the folder that prepare wrote, or its URL")
     shortest_side: int | None = knob(
         None,
         "resize images to this height or width, whichever is less; by default they keep their stored size, at which "
