@@ -62,8 +62,10 @@ def command(directories, source, output, kinds, submission, tta, runner, beam_op
       msda-tf predict --run gs://bucket/runs/cityscapes --input frames/ --output results
       msda-tf predict --run runs/acdc+dark_zurich --input night/ --output results --mean-of dark_zurich
     """
-    reaches = any(files.is_url(str(directory)) for directory in directories)
-    runner = options.chosen_runner(runner, () if runner is None and reaches else beam_options)
+    runs_there = [files.is_url(str(directory)) for directory in directories]
+    everything_there = all((*runs_there, files.is_url(str(source)), files.is_url(str(output))))
+    of_runner = () if runner is None and any(runs_there) else beam_options
+    runner = options.chosen_runner(runner, of_runner, elsewhere=everything_there)
     quiet.load_tensorflow()
     from msda_tf import predict
 

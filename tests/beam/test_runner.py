@@ -27,6 +27,13 @@ def test_without_the_extra(monkeypatch):
         runners.choose("DirectRunner")
 
 
+def test_dataflow_takes_the_options_of_all_runners(monkeypatch):
+    pytest.importorskip("apache_beam", reason="needs the extra beam")
+    monkeypatch.setattr(runners.importlib.util, "find_spec", lambda name: name)
+    found = runners.choose(runners.DATAFLOW, ("beam_plugins=shelf", "region=europe-west4"), elsewhere=True)
+    assert found.flags == ("--beam_plugins=shelf", "--region=europe-west4")
+
+
 def test_options_become_flags():
     pytest.importorskip("apache_beam", reason="needs the extra beam")
     settings = ("direct_num_workers=4", "direct_running_mode=multi_processing")
