@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
+from rich.cells import cell_len, set_cell_size
 
 _WIDTH, _HEIGHT = 360, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 8, 8, 30
+_LONGEST_NAME = 24
 
 
 @dataclass(frozen=True)
@@ -104,11 +106,14 @@ def heat_map(matrix: np.ndarray, names: Sequence[str], *, title: str) -> Markup:
       names: C class names.
       title: for those who cannot see the chart.
     """
-    count, cell, left, top = len(names), 22, 92, 92
+    count, cell = len(names), 22
+    shown = [_shortened(name) for name in names]
+    longest = max(92, 7 * max(map(cell_len, shown)) + 8)
+    left, top, right = longest, math.ceil(0.87 * longest) + 12, longest // 2  # above the columns names slant by 60°
     pixels = matrix.sum(axis=1)
-    size = left + count * cell + 44, top + count * cell  # room for the last slanted names
+    size = left + count * cell + right, top + count * cell
     parts = []
-    for index, name in enumerate(names):
+    for index, name in enumerate(shown):
         label, middle = html.escape(name), index * cell + cell / 2 + 4
         weak = "" if pixels[index] else ' class="absent"'
         parts.append(f'<text{weak} x="{left - 6}" y="{top + middle:.0f}" text-anchor="end">{label}</text>')
@@ -125,6 +130,12 @@ def heat_map(matrix: np.ndarray, names: Sequence[str], *, title: str) -> Markup:
                 text = f'<text class="share{strong}" x="{x + cell / 2 - 0.5}" y="{y + 14}">{100 * share:.0f}</text>'
                 parts.append(text)
     return Markup(
-        f'<svg class="heat" viewBox="0 0 {size[0]} {size[1]}" role="img" tabindex="0" data-count="{count}" '
+        f'<svg class="heat" style="max-width: {1.25 * size[0]:.0f}px" viewBox="0 0 {size[0]} {size[1]}" '
+        f'role="img" tabindex="0" data-count="{count}" '
         f'aria-label="{html.escape(title)}"><g>' + "".join(parts) + "</g></svg>"
     )
+
+
+def _shortened(name: str) -> str:
+    """A name that leaves room for the picture."""
+    return name if cell_len(name) <= _LONGEST_NAME else f"{set_cell_size(name, _LONGEST_NAME - 1).rstrip()}…"

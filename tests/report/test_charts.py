@@ -4,6 +4,7 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
+from PIL import ImageFont
 
 from msda_tf.report import charts
 from msda_tf.report.charts import Line
@@ -67,3 +68,12 @@ def test_each_row_of_a_heat_map_is_shares_of_its_class():
     width, height = map(float, root.get("viewBox").split()[2:])
     for cell in root.iter("rect"):
         assert float(cell.get("x")) + 22 <= width and float(cell.get("y")) + 22 <= height
+
+
+def test_long_names_of_classes_have_room_beside_a_heat_map():
+    names = ["road", "non-drivable fallback", "a class whose name is of no use to anybody"]
+    root = ElementTree.fromstring(charts.heat_map(np.eye(3, 4, dtype=int), names, title="t"))
+    beside = [text for text in root.iter("text") if text.get("text-anchor") == "end"]
+    assert [text.text for text in beside] == ["road", "non-drivable fallback", "a class whose name is o…"]
+    font = ImageFont.load_default(size=12)
+    assert all(font.getlength(text.text) <= float(text.get("x")) for text in beside)
