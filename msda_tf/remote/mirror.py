@@ -131,7 +131,7 @@ class Mirror:
     def _is_missing(self, name: str, here: Here | None, there: There, removed: set[str]) -> bool:
         """Whether a file is to be brought."""
         known = self._known.get(name)
-        there_is_known = known is not None and (there == known[1] or (known[1] is None and there[0] == known[0][0]))
+        there_is_known = known is not None and there == known[1]
         if here is None:
             return not (there_is_known and name in removed)
         if there_is_known:

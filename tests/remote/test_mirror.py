@@ -107,7 +107,7 @@ def test_a_run_comes_and_goes(there, machine):
 @pytest.mark.parametrize("anew", [False, True], ids=["goes on", "anew"])
 def test_whoever_sends_may_die_at_any_file(there, machine, monkeypatch, anew):
     """Before each operation: another machine then finds whole checkpoints of one run, and the sender goes on."""
-    real = {name: getattr(filesystem, name) for name in ("send", "remove")}
+    real = {name: getattr(filesystem, name) for name in ("send", "remove", "listing")}
     deaths = 0
     while True:
         shutil.rmtree(there.parents[1], ignore_errors=True)
@@ -184,6 +184,20 @@ def test_what_dead_senders_left_goes_when_it_is_old(there, machine):
     os.utime(there / ".old.json.1.part", (1, 1))
     here.sync()
     assert sorted(path.name for path in there.glob(".*")) == [".new.json.1.part"]
+
+
+def test_what_is_not_known_to_be_there_is_looked_at(there, machine, monkeypatch):
+    """A sender that died before it saw what it had sent; meanwhile another went on, with files of the same sizes."""
+    here = machine("a")
+    begin(here.place.here, "first")
+    checkpoint(here.place.here, 1)
+    with monkeypatch.context() as patch, pytest.raises(Died):
+        patch.setattr(filesystem, "listing", lambda url: (_ for _ in ()).throw(Died))
+        here.sync()
+    other = machine("b")
+    checkpoint(other.place.here, 2)
+    other.sync()
+    assert content(machine("a").place.here) == content(there) == content(other.place.here)
 
 
 def test_two_machines_that_went_on_by_themselves(there, machine):
