@@ -61,7 +61,8 @@ def histogram(manifest: Manifest, others: list[Manifest], *, width: int = 1200) 
     axes.spines[["top", "right"]].set_visible(False)
     for position, color in zip(positions, manifest.classes.colors, strict=True):
         shown = np.asarray(color) / 255
-        axes.plot(position, -0.02, "s", color=shown, transform=axes.get_xaxis_transform(), clip_on=False, markersize=7)
+        place = {"transform": axes.get_xaxis_transform(), "clip_on": False}
+        axes.plot(position, -0.02, "s", color=shown, markeredgecolor="0.5", markersize=7, **place)
     axes.tick_params(axis="x", length=0, pad=9)
     legend = axes.legend(frameon=False, ncols=len(drawn), loc="lower center", bbox_to_anchor=(0.5, 1.0))
     for text in legend.get_texts():

@@ -46,6 +46,14 @@ def test_classes_are_told_apart_whatever_cone_is_missing(kind):
     assert changed > 9 and changed > 1.4 * own
 
 
+@pytest.mark.parametrize("kind", MISSING_CONES)
+def test_classes_of_other_names_are_far_from_those_of_cityscapes_and_each_other(kind):
+    """The seven of IDD, of which "sky" is one of Cityscapes'."""
+    names = ("drivable", "non-drivable", "living thing", "vehicle", "roadside object", "far object", "sky")
+    shown = palettes.recoloured(ClassList(names, ((0, 0, 0),) * 7), palettes.COLOUR_BLIND)
+    assert nearest(shown, MISSING_CONES[kind]) > 20
+
+
 def test_names_and_order_stay_and_cityscapes_classes_have_their_colours_in_every_list():
     shown = palettes.recoloured(CITYSCAPES_CLASSES, palettes.COLOUR_BLIND)
     assert shown.names == CITYSCAPES_CLASSES.names and len(set(shown.colors)) == 19
