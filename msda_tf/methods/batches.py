@@ -92,7 +92,10 @@ class Batches:
         def images(sizes: dict) -> dict:
             maps = {name: tf.zeros([share, *size], tf.uint8) for name, size in sizes.items()}
             spread = self._strategy.experimental_distribute_values_from_function(lambda context: maps)
-            return {**spread, "mean": tf.zeros([3])}
+            # What comes from a data set is wrapped for several devices alone: a step would be traced twice.
+            local = {name: self._strategy.experimental_local_results(value) for name, value in spread.items()}
+            own = {name: value[0] if len(value) == 1 else spread[name] for name, value in local.items()}
+            return {**own, "mean": tf.zeros([3])}
 
         return {"sources": [images(sizes) for sizes in sources], "target": images(target)}
 

@@ -13,6 +13,7 @@ from msda_tf.methods import forecast
 from msda_tf.methods.task import SegmentationTask
 from msda_tf.train import load_manifests
 from msda_tf.training import memory
+from msda_tf.training.workers import local_strategy
 
 pytestmark = pytest.mark.usefixtures("shallow")
 
@@ -22,7 +23,7 @@ SETTINGS = {"target": "cityscapes", "method": "supervised", "layout": "s-all", "
 def make(config):
     manifests = load_manifests(config)
     (network,) = plan(config)
-    strategy, corrupt = tf.distribute.get_strategy(), CorruptRecords(limit=0)
+    strategy, corrupt = local_strategy(), CorruptRecords(limit=0)
     return SegmentationTask(config=config, network=network, manifests=manifests, strategy=strategy, corrupt=corrupt)
 
 
