@@ -29,7 +29,7 @@ def measure(options) -> dict[str, float]:
 
     from msda_tf.config import resolve
     from msda_tf.data.corrupt import CorruptRecords
-    from msda_tf.data.manifest import Manifest
+    from msda_tf.data.manifest import Manifest, Split
     from msda_tf.labels import CITYSCAPES_CLASSES
     from msda_tf.methods.task import SegmentationTask
     from msda_tf.training import graph_cost
@@ -41,10 +41,11 @@ def measure(options) -> dict[str, float]:
     settings = {"target": "target", "sources": ",".join(names), "layout": "joint", "batch_size": options.batch}
     preset = "tiny" if options.backbone == "tiny" else "paper"
     config, _ = resolve(preset=preset, settings=settings | {"backbone": options.backbone, "loss_at": "input"})
+    train = Split(shards=(), labelled=True, class_pixels=(1,) * len(CITYSCAPES_CLASSES), ignored_pixels=0)
     manifests = {
         name: Manifest(
             name=name, kind="custom", classes=CITYSCAPES_CLASSES, height=height, width=width, mean_rgb=(0, 0, 0),
-            splits={}, training_split="train", evaluation_split=None,
+            splits={"train": train}, training_split="train", evaluation_split=None,
         )
         for name in [*names, "target"]
     }  # fmt: skip

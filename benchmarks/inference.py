@@ -9,7 +9,8 @@ random weights (S1, S2, S-All: what they cost does not depend on weights). Then,
 - network: the function that evaluation runs, on one image after the other that lies in memory,
 - evaluate: the loop of `msda-tf evaluate`: shards read and decoded, label maps of all branches and their merge counted,
 - segment: the function that prediction runs, on images in memory,
-- predict: the loop of `msda-tf predict`: files read, decoded and hashed; labels, colours and overlays written as PNG.
+- predict: the loop of `msda-tf predict`: files read, decoded and hashed; labels, colours and overlays written as PNG,
+- evaluate's rest, predict's rest: the same loops with the true label maps in place of the network.
 
 The table gives medians over the rounds: images a second by the clock, CPU milliseconds of all threads an image, both
 against the network alone, and the share of the time in which the network's thread waited for images or for results to
@@ -32,7 +33,7 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from msda_tf import config as configuration  # noqa: E402
-from msda_tf.config.branches import plan  # noqa: E402
+from msda_tf.config.branches import MAX_MERGE, plan  # noqa: E402
 from msda_tf.data import manifest as manifests  # noqa: E402
 from msda_tf.data import pipeline, records  # noqa: E402
 from msda_tf.data.corrupt import CorruptRecords  # noqa: E402
@@ -142,12 +143,12 @@ def main() -> None:
             name: {kind: folder / kind / f"{name.stem}.png" for kind in DEFAULT_KINDS} for name in names
         }  # fmt: skip
 
-        def evaluate():
+        def evaluate(label_maps):
             corrupt = CorruptRecords(limit=0)
             examples = pipeline.evaluation_images(manifest, "test", corrupt=corrupt)
             scoring.score(label_maps, examples, classes=len(CITYSCAPES_CLASSES), corrupt=corrupt)
 
-        def predict():
+        def predict(segment):
             failed = segment_files(
                 paths,
                 root=folder / "images",
@@ -158,11 +159,15 @@ def main() -> None:
             )
             assert not failed
 
+        maps_of = [dict.fromkeys([*network.branches, MAX_MERGE], label) for label in labels]
+        at_once = Timed(lambda images: {}, maps_of), Timed(lambda images: {}, [{"labels": label} for label in labels])
         works = {
             "network": (lambda: [label_maps(image) for image in images], label_maps),
-            "evaluate": (evaluate, label_maps),
+            "evaluate": (lambda: evaluate(label_maps), label_maps),
             "segment": (lambda: [segment(image) for image in images], segment),
-            "predict": (predict, segment),
+            "predict": (lambda: predict(segment), segment),
+            "evaluate's rest": (lambda: evaluate(at_once[0]), at_once[0]),
+            "predict's rest": (lambda: predict(at_once[1]), at_once[1]),
         }
         found = {name: [] for name in works}
         for number in range(1 + options.rounds):
@@ -175,7 +180,8 @@ def main() -> None:
     print(f"{options.preset}, {options.size} {options.format}, {threads} thread(s), {options.rounds} rounds")
     print("| | images/s | against the network | CPU ms an image | against the network | waiting |")
     print("|---|---|---|---|---|---|")
-    for name, alone in (("network", None), ("evaluate", "network"), ("segment", None), ("predict", "segment")):
+    for name in works:
+        alone = {"evaluate": "network", "predict": "segment"}.get(name)
         median = {key: statistics.median(each[key] for each in found[name]) for key in found[name][0]}
         row = [name, f"{1 / median['clock']:.2f}", "", f"{1000 * median['cpu']:.0f}", "", ""]
         if alone:
