@@ -9,7 +9,7 @@ from msda_tf.remote import cache
 from msda_tf.stylize import config as configuration
 from msda_tf.stylize.config import PRESETS
 
-from . import elsewhere, quiet, terminal
+from . import elsewhere, quiet, terminal, xla_cache
 from . import options as types
 from .progress import counting
 from .terminal import command_line, say
@@ -74,6 +74,7 @@ def train(reach, directory, file, settings, preset, restart, yes, print_config, 
     reach.data(config.data, dict.fromkeys((config.source, config.target), data_sets.training))
     reach.settled()
 
+    click.get_current_context().with_resource(xla_cache.kept(config.jit))
     quiet.load_tensorflow()
     from msda_tf.stylize import run as runs
     from msda_tf.stylize import train as training

@@ -20,7 +20,7 @@ from msda_tf.errors import MsdaError, UsageError
 from msda_tf.methods import METHODS
 from msda_tf.printable import printable
 
-from . import elsewhere, quiet, terminal
+from . import elsewhere, quiet, terminal, xla_cache
 from . import options as types
 from .progress import duration
 from .terminal import command_line, say, text_column
@@ -89,6 +89,7 @@ def command(reach, directory, file, settings, preset, restart, yes, print_config
     if directory is not None and not dry:
         given, directory = directory, reach.run(directory, choose=elsewhere.runs.to_go_on(directory), sends=True)
     reach.data(config.data, splits(config))
+    click.get_current_context().with_resource(xla_cache.kept(config.jit))
     if dry:
         reach.settled()
         quiet.load_tensorflow()
@@ -114,7 +115,10 @@ def command(reach, directory, file, settings, preset, restart, yes, print_config
     say(f"Settings: {deviations.described(config)} (all of them: --print-config)")
     say(f"Batch: {batch(config)}")
     if config.jit:
-        say("The step is compiled by XLA first: minutes for a large network, in which nothing moves")
+        say(
+            "The step is compiled by XLA first: minutes for a large network, in which nothing moves (less on a CPU "
+            "that has compiled it before)"
+        )
     if runs.exists(directory) and not restart and (others := runs.other_versions(runs.packages(directory))):
         say(f"note: {directory} was begun with {'; '.join(others)}: the last digits may differ")
     with quiet.kept_in(directory), TrainingProgress(console, targets=len(config.targets)) as progress:
