@@ -1,10 +1,11 @@
 """`msda-tf stylize train` and `msda-tf stylize apply`."""
 
+import contextlib
+
 import click
 
 from msda_tf import files
 from msda_tf.data import elsewhere as data_sets
-from msda_tf.errors import UsageError
 from msda_tf.remote import cache
 from msda_tf.stylize import config as configuration
 from msda_tf.stylize.config import PRESETS
@@ -138,9 +139,8 @@ def apply(directory, dataset, name, data, step, tile, image_format, jpeg_quality
       msda-tf stylize apply --run /mnt/runs/stylize-gta5-to-cityscapes --runner FlinkRunner \\
         --beam-option flink_master=flink:8081
     """
-    if runner and (urls := [str(each) for each in (directory, data) if files.is_url(str(each))]):
-        raise UsageError(f"{urls[0]} is a URL: workers of --runner share folders here, so name a path that all mount")
-    runner = types.chosen_runner(runner, beam_options if runner else ())
+    there = files.is_url(str(directory)) and files.is_url(str(data))
+    runner = types.chosen_runner(runner, beam_options if runner else (), elsewhere=there)
     with elsewhere.Reach(beam_options, runner) as reach:
         _apply(reach, directory, dataset, name, data, step, tile, image_format, jpeg_quality, runner, force)
 
@@ -151,35 +151,59 @@ def _apply(reach, directory, dataset, name, data, step, tile, image_format, jpeg
     from msda_tf.stylize import apply as applying
     from msda_tf.stylize import run as runs
 
-    run = runs.read(reach.run(directory))
+    choose = elsewhere.runs.to_use if step is None else elsewhere.runs.to_go_on(directory)
+    run = runs.read(reach.run(directory, choose=choose))
     dataset = dataset or run.config.source
     name = name or f"{dataset}_as_{run.config.target}"
     data = data or run.config.data
-    if runner and files.is_url(str(data)):
-        raise UsageError(f"{data}, where {directory} has its data, is a URL: name a path with --data that all mount")
-    reach.data(data, {dataset: data_sets.every})
-    reach.written_data(data, name)
-    reach.settled()
-    with counting(terminal.console(), name) as progress:
+    if runner is None:
+        reach.data(data, {dataset: data_sets.every})
+        reach.written_data(data, name)
+        reach.settled()
+    with _folders(data, dataset, name, runner) as places, counting(terminal.console(), name) as progress:
         manifest = applying.apply(
             run,
-            data=cache.here(data),
+            data=places.read.parent,
             dataset=dataset,
             name=name,
+            output=places.written.parent,
             step=step,
             tile=tile,
             storage=Storage(image_format=image_format, jpeg_quality=jpeg_quality),
             force=force,
             progress=progress,
             on_saved=reach.send,
-            runner=runner,
+            runner=places.runner,
         )
     reach.finish()
     mean = ", ".join(f"{value:.2f}" for value in manifest.mean_rgb)
-    say(f"{manifest.directory}: {manifest.width}x{manifest.height} pixels, mean RGB {mean}")
+    written = f"{str(data).rstrip('/')}/{name}" if files.is_url(str(data)) else manifest.directory
+    say(f"{written}: {manifest.width}x{manifest.height} pixels, mean RGB {mean}")
     train_on = command_line("msda-tf", "train", "--target", run.config.target, "--sources", name, "--data", data)
     if files.is_url(str(data)):
         say(f"Next: {train_on}")
         return
     say(f"Next: {command_line('msda-tf', 'inspect', manifest.directory)}")
     say(f"then: {train_on}")
+
+
+def _folders(data, dataset: str, name: str, runner) -> contextlib.AbstractContextManager[elsewhere.Folders]:
+    """The folders of two data sets, or what stands for them."""
+    read, written = dataset.partition(":")[0], name
+    if runner is None or not files.is_url(str(data)):
+        here = cache.here(data)
+        return contextlib.nullcontext(elsewhere.Folders(here / read, here / written, runner))
+
+    def but_shards(names: list[str]) -> list[str]:
+        return [each for each in names if not each.endswith(".tfrecord")]
+
+    url = str(data).rstrip("/")
+    return elsewhere.folders(
+        f"{url}/{read}",
+        f"{url}/{written}",
+        runner,
+        looked_into=but_shards,
+        known=but_shards,
+        by_workers=lambda file: file.endswith((".tfrecord", ".tfrecord.json")),
+        order=data_sets.order,
+    )

@@ -76,9 +76,8 @@ def choose(name: str, settings: tuple[str, ...] = (), *, elsewhere: bool = False
     """
     if name == DATAFLOW and not elsewhere:
         raise UsageError(
-            f"--runner {DATAFLOW}: Dataflow's workers share no folder with this machine; it is for prepare with --raw "
-            "and --output on gs://, and for predict with --run, --input and --output there. With folders that all "
-            f"machines mount, use one of {', '.join(RUNNERS)}"
+            f"--runner {DATAFLOW}: Dataflow's workers share no folder with this machine: data, results and run must "
+            f"lie on gs://. With folders that all machines mount, use one of {', '.join(RUNNERS)}"
         )
     if name not in (*RUNNERS, DATAFLOW):
         near = difflib.get_close_matches(name.lower(), [known.lower() for known in RUNNERS], n=1)

@@ -32,6 +32,9 @@ from msda_tf.errors import MsdaError, UsageError, out_of_memory
 from msda_tf.image_files import decode
 from msda_tf.image_files.headers import BadFrame
 from msda_tf.remote import cache
+from msda_tf.remote.place import Place
+from msda_tf.remote.shadow import Visit
+from msda_tf.runs import elsewhere
 from msda_tf.stylize import run as runs
 from msda_tf.stylize.run import StylizeRun
 from msda_tf.stylize.task import build_unit
@@ -49,6 +52,7 @@ def apply(
     data: pathlib.Path,
     dataset: str,
     name: str,
+    output: pathlib.Path | None = None,
     step: int | None = None,
     tile: int = 0,
     storage: Storage = Storage(),  # noqa: B008 (frozen)
@@ -57,13 +61,14 @@ def apply(
     on_saved: Callable[[], None] = lambda: None,
     runner: Runner | None = None,
 ) -> Manifest:
-    """Writes `data/name`: the images of `data/dataset` in the look of the run's target.
+    """Writes `output/name`: the images of `data/dataset` in the look of the run's target.
 
     Args:
       run: trained, at least to its first checkpoint.
       data: folder of prepared data sets.
       dataset: which one to translate; need not be the one that the run was trained on.
       name: of the new one.
+      output: folder of prepared data sets to write to; `data` by default.
       step: checkpoint to use; the newest by default.
       tile: height and width of tiles in pixels, a multiple of 4; 0: whole frames.
       storage: image format (None: each image's own) and JPEG quality.
@@ -80,7 +85,7 @@ def apply(
     """
     source = manifests.find(data, dataset)
     _check(run, dataset, name, tile)
-    directory = pathlib.Path(data) / name
+    directory = pathlib.Path(output or data) / name
     directory.mkdir(parents=True, exist_ok=True)
     with lock.hold(directory, "msda-tf stylize apply"):
         step, translator = _load(run, step, tile)
@@ -97,9 +102,20 @@ def apply(
         if runner is None:
             write = _here(source, directory, translator, storage)
         else:
-            folders = (run.directory, source.directory, directory)
+            folders = runner.mounted(source.directory, directory)
+            known_as = cache.shown(run.directory.absolute())
+            if not files.is_url(known_as):
+                folders += (pathlib.Path(known_as),)
             job = _Translate(
-                folders, run.directory, step, tile, source.directory, directory, storage, source.max_pixels
+                folders,
+                runner.places,
+                known_as,
+                step,
+                tile,
+                source.directory,
+                directory,
+                storage,
+                source.max_pixels,
             )
             write = functools.partial(_on_beam, job, runner)
         return _write(source, begun, write, progress, on_saved)
@@ -196,8 +212,9 @@ _loading = threading.Lock()
 
 
 @functools.lru_cache(maxsize=1)
-def _load_once(directory: pathlib.Path, step: int, tile: int) -> Translator:
-    return _load(runs.read(directory), step, tile)[1]
+def _load_once(directory: str, step: int, tile: int) -> Translator:
+    """On a worker, which brings a run at a URL: all of it, for the step may be an old one."""
+    return _load(runs.read(elsewhere.bring(directory, elsewhere.to_go_on(directory))), step, tile)[1]
 
 
 @dataclass(frozen=True)
@@ -205,7 +222,8 @@ class _Translate:
     """Translates a shard and writes its note, with networks that are loaded once for each worker."""
 
     folders: tuple[pathlib.Path, ...]
-    run: pathlib.Path
+    places: tuple[Place, ...]
+    run: str
     step: int
     tile: int
     source: pathlib.Path
@@ -216,19 +234,31 @@ class _Translate:
     def __call__(self, task: dict) -> dict:
         with _loading:  # a worker may do several tasks at a time
             translator = _load_once(self.run, self.step, self.tile)
-        path = self.source / task["file"]
-        if notes.read_note(self.directory, path.name, task["fingerprint"]) is None:
+        file = task["file"]
+        if notes.read_note(self.directory, file, task["fingerprint"]) is not None:
+            return {}
+        with Visit(self.places) as visit:
+            path, written = visit.bring(self.source / file), visit.path(self.directory / file)
             result = _write_shard(
-                path, self.directory, translator, self.storage, lambda: None, max_pixels=self.max_pixels
+                path, written.parent, translator, self.storage, lambda: None, max_pixels=self.max_pixels
             )
-            notes.write_note(self.directory, result, task["fingerprint"])
+            notes.write_note(written.parent, result, task["fingerprint"])
+            visit.send(written)
+            visit.send(notes.note_path(written.parent, file))
         return {}
 
 
 def _on_beam(job: _Translate, runner: Runner, todo: dict[str, str], advance) -> Iterator[notes.Result]:
     """Writes shards by the workers of a runner."""
     tasks = [{"file": file, "fingerprint": print_of_shard} for file, print_of_shard in todo.items()]
+    mirror = runner.mirror
+    if mirror:
+        mirror.sync()
     for number, _ in spread(job, tasks, runner, job.directory):
+        if mirror:
+            file = job.directory / tasks[number]["file"]
+            mirror.receive(file, content=False)
+            mirror.receive(notes.note_path(job.directory, file.name), content=True)
         result = notes.written(job.directory, **tasks[number])
         advance(result.examples)
         yield result

@@ -99,7 +99,7 @@ def test_it_goes_on_where_it_stopped(shelf, tmp_path, capsys):
         (["--raw", "hdfs://host/gta5", *options(ONE)], "Beam has no hdfs:// here, only"),
         (
             ["--raw", "raw", "--output", "shelf://data", "--runner", "DataflowRunner"],
-            "it is for prepare with --raw and --output on gs://",
+            "data, results and run must lie on gs://",
         ),
         (["--raw", "raw", "--output", "shelf://data", "--verify", *options(ONE)], "--verify reads shards"),
     ],
