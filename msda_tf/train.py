@@ -238,13 +238,14 @@ def _train_network(run, config, network, manifests, workers: Workers, on_progres
     if not trainer.checkpoints.steps():
         workers.together(task.begin)
     if (trainer.checkpoints.steps() or [0])[-1] < config.steps:
-        forecast.warn(task, manifests, alone=workers.count == 1)
+        hint = "to choose, stop with Ctrl-C and start over with --restart"
+        forecast.warn(task, manifests, alone=workers.count == 1, hint=hint)
     try:
         with workers.together_or_not_at_all():
             outcome = trainer.run()
     except tf.errors.ResourceExhaustedError as error:
-        devices = workers.strategy.num_replicas_in_sync
-        remedies = forecast.remedies(config, devices, together=task.method.together)
+        devices, on_gpu = workers.strategy.num_replicas_in_sync, bool(tf.config.list_logical_devices("GPU"))
+        remedies = forecast.remedies(config, devices, together=task.method.together, on_gpu=on_gpu)
         raise MsdaError(
             f"{network.name}: {out_of_memory(error.message)}; start over with --restart and one of: "
             f"{', '.join(map(str, remedies))}"

@@ -24,7 +24,7 @@ def stream(
     read: Callable[[Any], tf.Tensor],
     segment: Callable[[tf.Tensor], dict[str, tf.Tensor]],
     write: Callable[[Any, np.ndarray, dict[str, np.ndarray]], None],
-    readers: int = 2,
+    readers: int | None = None,
     writers: int | None = None,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> list[str]:
@@ -35,7 +35,7 @@ def stream(
       read: gives an item's image, uint8 `[H, W, 3]` RGB; called in several threads, but begun in order.
       segment: of images `[B, H, W, 3]`, gives maps `[B, ...]` by name.
       write: takes an item, its image and its maps `[...]` by name; called in several threads, but begun in order.
-      readers: number of threads that read.
+      readers: number of threads that read; as many as there are cores by default.
       writers: number of threads that write; as many as there are cores by default.
       on_progress: called with the number of images done.
 
@@ -43,7 +43,7 @@ def stream(
       the messages of the items that failed with an MsdaError in `read` or for want of memory; the others were written.
     """
     failed, done = [], 0
-    writers = writers or os.cpu_count()
+    readers, writers = readers or os.cpu_count(), writers or os.cpu_count()
 
     def load(item):
         try:

@@ -33,24 +33,27 @@ class Remedy:
     Attributes:
       settings: by key.
       words: how `train` is given them.
-      costs: what they cost or save, in a few words.
+      costs: what they cost, in a few words.
+      leaves: how much of the memory they still take, where that is known beforehand.
     """
 
     settings: dict[str, Any]
     words: str
     costs: str
+    leaves: str = ""
 
     def __str__(self) -> str:
-        return f"{self.words} ({self.costs})"
+        return f"{self.words} ({', '.join(filter(None, [self.leaves, self.costs]))})"
 
 
-def remedies(config: TrainConfig, devices: int = 1, *, together: bool = False) -> list[Remedy]:
+def remedies(config: TrainConfig, devices: int = 1, *, together: bool = False, on_gpu: bool = True) -> list[Remedy]:
     """What takes less memory than these settings, in the order of what is lost by it; the batch stays what it is.
 
     Args:
       config: that does not fit.
       devices: over which a batch is spread.
       together: whether domains of one size pass the backbone together.
+      on_gpu: whether the step runs on one: on CPUs, bfloat16 may fail (docs/training.md).
     """
     found = []
     if together:
@@ -61,13 +64,14 @@ def remedies(config: TrainConfig, devices: int = 1, *, together: bool = False) -
         parts = config.batch_size // devices
         costs = "an image at a time, the same batch"
         found.append(Remedy({"accumulate": parts}, f"--set accumulate={parts}", costs))
-    if config.precision == "float32":
-        found.append(Remedy({"precision": "mixed_bfloat16"}, "--precision mixed_bfloat16", "about half"))
+    if config.precision == "float32" and on_gpu:
+        precision = "mixed_bfloat16"
+        found.append(Remedy({"precision": precision}, f"--precision {precision}", "coarser arithmetic", "about half"))
     if config.crop:
         crop = tuple(max(SMALLEST_INPUT, side // 2) for side in config.crop)
-        found.append(Remedy({"crop": crop}, f"--set crop=[{crop[0]},{crop[1]}]", "about a quarter"))
+        found.append(Remedy({"crop": crop}, f"--set crop=[{crop[0]},{crop[1]}]", "smaller crops", "about a quarter"))
     scale = config.scale / 2
-    found.append(Remedy({"scale": scale}, f"--set scale={scale:g}", "about a quarter"))
+    found.append(Remedy({"scale": scale}, f"--set scale={scale:g}", "smaller images", "about a quarter"))
     return found
 
 
@@ -86,8 +90,8 @@ class Shortage:
     on_gpu: bool
 
     def __str__(self) -> str:
-        there = f"the GPU has {_gib(self.left)}" if self.on_gpu else f"{_gib(self.left)} are left"
-        return f"by estimate a step takes {_gib(self.needed)} of memory, and {there}: it may run out"
+        there = f"the GPU has {_size(self.left)}" if self.on_gpu else f"{_size(self.left)} are left"
+        return f"by estimate a step takes {_size(self.needed)} of memory, and {there}: it may run out"
 
 
 def shortage(task: SegmentationTask) -> Shortage | None:
@@ -127,9 +131,9 @@ def fitting(lacking: Shortage, task: SegmentationTask, manifests: dict[str, Mani
         if needed > _SHARE * lacking.left:
             return None
         costs = "; ".join(each.costs for each in changes)
-        return f"{' '.join(each.words for each in changes)} ({_gib(needed)}; {costs})"
+        return f"{' '.join(each.words for each in changes)} ({_size(needed)}; {costs})"
 
-    alone = remedies(config, devices, together=task.method.together)
+    alone = remedies(config, devices, together=task.method.together, on_gpu=lacking.on_gpu)
     found = list(itertools.islice(filter(None, (fits([each]) for each in alone)), _ENOUGH))
     if found:
         return found
@@ -167,26 +171,25 @@ def _estimate(config: TrainConfig, network, manifests, *, devices: int, variable
         return task.step_bytes(task.blank_batch()) + (task.variable_bytes() if variables else 0)
 
 
-def warn(task: SegmentationTask, manifests: dict[str, Manifest], *, alone: bool = True) -> None:
+def warn(task: SegmentationTask, manifests: dict[str, Manifest], *, alone: bool = True, hint: str = "") -> None:
     """Says in the log that a task's step will not fit, and what would: to be called before the first step.
 
     Args:
       task, manifests: see `fitting`.
       alone: whether no other process waits for this one.
+      hint: how the settings are changed.
     """
     lacking = shortage(task)
     if lacking is None:
         return
     logging.warning("%s: %s", task.name, lacking)
-    if alone:
-        found = fitting(lacking, task, manifests)
-        said = (
-            f"by the same estimate it fits with {', or '.join(found)}"
-            if found
-            else "no setting of train makes it fit: use a smaller backbone"
-        )
-        logging.warning("%s: %s; to choose, stop with Ctrl-C and start over with --restart", task.name, said)
+    if not alone:
+        return
+    found = fitting(lacking, task, manifests)
+    with_these = f"by the same estimate it fits with {', or '.join(found)}"
+    said = with_these if found else "no setting of train makes it fit: use a smaller backbone"
+    logging.warning("%s: %s%s", task.name, said, f"; {hint}" if hint else "")
 
 
-def _gib(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB"
+def _size(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{max(1, round(count / 2**20))} MiB"

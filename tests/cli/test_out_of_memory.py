@@ -27,8 +27,9 @@ def test_a_step_that_does_not_fit_ends_in_a_line_with_remedies(prepared_data, tm
     line = error.strip().splitlines()[-1]
     assert code == 1 and "Traceback" not in error
     assert "out of memory (OOM when allocating tensor with shape[8796093022208] and type double)" in line
-    for remedy in ("--recompute", "--set accumulate=2", "--precision mixed_bfloat16", "--set scale=0.5", "--restart"):
+    for remedy in ("--recompute", "--set accumulate=2", "--set scale=0.5", "--restart"):
         assert remedy in line
+    assert "bfloat16" not in line  # which fails on some CPUs
 
 
 @pytest.mark.parametrize(
