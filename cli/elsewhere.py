@@ -41,6 +41,7 @@ class Reach(contextlib.AbstractContextManager):
     def __init__(self, settings: tuple[str, ...] = (), runner: Runner | None = None):
         self._settings, self._runner, self._connected = settings, runner, False
         self._mirrors: list[Mirror] = []
+        self._sent: list[Mirror] = []
         self._shown = contextlib.ExitStack()
 
     def __exit__(self, kind, error, traceback):
@@ -48,7 +49,8 @@ class Reach(contextlib.AbstractContextManager):
             if error is None:
                 self.finish()
                 return
-            self.send()  # so that the next run goes on; what went wrong first is what is said
+            with contextlib.suppress(MsdaError):
+                self.send()  # so that the next run goes on; what went wrong first is what is said
             if isinstance(error, MsdaError):
                 raise type(error)(terminal.with_urls(str(error))) from None
 
@@ -135,12 +137,20 @@ class Reach(contextlib.AbstractContextManager):
             mirror.start_over()
 
     def send(self) -> None:
-        """Sends what was written, as far as that is possible now."""
+        """Sends what was written, as far as that is possible now.
+
+        Raises:
+          MsdaError: it fails the first time: hours of work are not begun for a place that cannot be written to.
+        """
         for mirror in self._mirrors:
             try:
                 mirror.sync()
-            except Exception as error:  # the work goes on
+            except MsdaError as error:
+                if mirror not in self._sent:
+                    raise
                 logging.warning("%s; it lies in %s, and is sent later", error, mirror.place.here)
+            else:
+                self._sent.append(mirror)
 
     def finish(self) -> None:
         """Sends what was written.

@@ -47,6 +47,7 @@ def order(name: str) -> tuple[int, str]:
     return WHOLE if name == FILE_NAME else 1 if name.startswith(".") else 0, name
 
 
+@filesystem.quiet()
 def bring(
     url: str,
     wanted: Mapping[str, Splits],

@@ -26,6 +26,22 @@ _LIBRARIES = {"s3": "boto3", "hdfs": "hdfs", "azfs": "azure.storage.blob"}
 _COPIED_AT_ONCE = 2**20
 
 
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without what Beam logs: warnings when it is imported without extras, tracebacks of what becomes errors of ours.
+
+    Other threads log nothing meanwhile, either.
+    """
+    root = logging.getLogger()
+    handlers, disabled = list(root.handlers), root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.disable(disabled)
+        root.handlers[:] = handlers
+
+
 def connect(flags: Sequence[str] = ()) -> None:
     """Tells Beam's file systems of the options that were given (keys, endpoints); loads plugins that bring others.
 
@@ -74,8 +90,8 @@ def check(url: str) -> str:
     known -= {name for name, library in _LIBRARIES.items() if not _is_installed(library)}
     if scheme not in known:
         extra = f": pip install 'apache-beam[{_EXTRAS[scheme]}]'" if scheme in _EXTRAS else ""
-        here = ", ".join(f"{name}://" for name in sorted(known)) or "none"
-        raise UsageError(f"{url} cannot be reached: Beam has no {scheme}:// here, only {here}{extra}")
+        others = f", only {', '.join(f'{name}://' for name in sorted(known))}" if known else ""
+        raise UsageError(f"{url} cannot be reached: Beam has no {scheme}:// here{others}{extra}")
     try:
         _files().get_filesystem(url)
     except Exception as error:  # as hdfs:// without its host
@@ -270,16 +286,3 @@ def _plain() -> str:
 def first_line(error: Exception) -> str:
     """What an error says, in a line."""
     return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Without the warnings that Beam logs when it is imported without its extras."""
-    root = logging.getLogger()
-    handlers, disabled = list(root.handlers), root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(disabled)
-        root.handlers[:] = handlers

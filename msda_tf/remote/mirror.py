@@ -9,7 +9,7 @@ import functools
 import os
 import pathlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from msda_tf import files, lock, state_file
 from msda_tf.errors import MsdaError
@@ -236,10 +236,13 @@ class Mirror:
                         found[name.as_posix()] = _status(path)
         return found
 
-    def _locked(self):
-        if self._record is None:
-            return contextlib.nullcontext()
-        return lock.hold(self._record.parent, "msda-tf", on_wait=self._on_wait)
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with contextlib.ExitStack() as stack:
+            if self._record is not None:
+                stack.enter_context(lock.hold(self._record.parent, "msda-tf", on_wait=self._on_wait))
+            stack.enter_context(filesystem.quiet())
+            yield
 
     def _recall(self) -> None:
         if self._record is None:

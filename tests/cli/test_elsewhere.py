@@ -304,6 +304,18 @@ def test_without_beam(machine, monkeypatch, capsys):
     assert code == 2 and "gs://bucket/data is reached by Apache Beam, which is not installed: pip install" in error
 
 
+def test_training_is_not_begun_for_a_place_that_cannot_be_written(shelf, machine, monkeypatch, capsys):
+    def refused(path, url):
+        raise MsdaError(f"{url} cannot be written: forbidden")
+
+    monkeypatch.setattr(filesystem, "send", refused)
+    arguments = [*TRAIN, "--data", "shelf://data", "--run", "shelf://runs/refused", *PLUGIN]
+    code, _, error = run(capsys, *arguments)
+    assert code == 1 and error.endswith(
+        "shelf://runs/refused/networks/s-all/progress.json cannot be written: forbidden\n"
+    )
+
+
 def test_machines_that_train_together_share_the_run(machine, monkeypatch, capsys):
     cluster = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
