@@ -15,16 +15,23 @@ import posixpath
 import shutil
 
 from msda_tf import files
-from msda_tf.errors import MsdaError
+from msda_tf.errors import MsdaError, UsageError
 from msda_tf.remote.place import Place
 
 VARIABLE = "MSDA_TF_CACHE"
 
 
 def root() -> pathlib.Path:
-    """The folder of all."""
+    """The folder of all.
+
+    Raises:
+      UsageError: the variable names no path of this machine.
+    """
     if given := os.environ.get(VARIABLE):
-        return files.local_path(given).absolute()
+        try:
+            return files.local_path(given).absolute()
+        except UsageError as error:
+            raise UsageError(f"{VARIABLE}: {error}") from None
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return pathlib.Path(base) / "msda-tf"
 

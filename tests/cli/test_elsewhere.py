@@ -293,6 +293,12 @@ def test_options_that_reach_nothing(machine, prepared_data, tmp_path, monkeypatc
     assert code == 2 and "--beam-option direct_num_workers is no option of a file system" in error
 
 
+def test_a_cache_that_is_no_folder_of_this_machine(monkeypatch, capsys):
+    monkeypatch.setenv(cache.VARIABLE, "gs://bucket/cache")
+    code, _, error = run(capsys, "runs", "shelf://runs", *PLUGIN)
+    assert code == 2 and f"{cache.VARIABLE}: gs://bucket/cache is a URL: expected a path on this machine" in error
+
+
 def test_a_plugin_that_python_does_not_find(machine, capsys):
     code, _, error = run(capsys, "runs", "shelf://runs", "--beam-option", "beam_plugins=no_such")
     assert code == 2 and "--beam-option beam_plugins=no_such: No module named 'no_such'; expected a module" in error
