@@ -58,7 +58,10 @@ def test_a_finished_run_does_nothing_more(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number):
+def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number, request):
+    if signal.getsignal(number) == signal.SIG_IGN:  # tests that nohup started; training would ignore it, too
+        request.addfinalizer(lambda: signal.signal(number, signal.SIG_IGN))
+        signal.signal(number, signal.SIG_DFL)
     expected = finished(tmp_path / "whole")
     before = signal.getsignal(number)
     task = Walk(accident=lambda batch: os.kill(os.getpid(), number) if batch == 11 else None)
