@@ -10,7 +10,7 @@ import yaml
 from markupsafe import Markup
 
 from msda_tf import __version__, config, estimate, evaluate
-from msda_tf.config.branches import MAX_MERGE, NO_ADAPT, S_ALL, adapts
+from msda_tf.config.branches import EQUATION_6, MAX_MERGE, NO_ADAPT, S_ALL, adapts
 from msda_tf.estimate import Estimation
 from msda_tf.evaluate import Evaluation
 from msda_tf.evaluation import cross_source_table, protocol
@@ -68,7 +68,7 @@ def render(evaluation: Evaluation, found: Sequence[Curve], gallery: Gallery) -> 
         gallery_title=f"Images: {better} against {than}" if than else "Images",
         gallery_note=_GALLERY_NOTE,
         disputed=False,
-        merged=[line for line in evaluate.legend(evaluation) if line.startswith(MAX_MERGE)],
+        merged=[line for line in evaluate.legend(evaluation) if line.startswith((MAX_MERGE, EQUATION_6))],
         notes=(*evaluation.notes, *curves.warnings(networks)),
         data=[MadeFrom.from_json(metrics.made_from).data for metrics in evaluation.scored],
     )

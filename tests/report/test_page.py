@@ -88,6 +88,14 @@ def test_figures_are_those_of_the_evaluation(report):
         assert str(run.directory) in text
 
 
+def test_the_papers_merge_is_explained_beside_another(report, tmp_path):
+    directory = report[1].trained.runs[0].directory
+    make.make([directory], tmp_path / "page.html", gallery=0, limit=1, merge="mean-probability")
+    text = html.unescape((tmp_path / "page.html").read_text())
+    assert "<li>Max Merge: mean-probability of S1, S2, S-All, for each pixel of the image</li>" in text
+    assert "<li>Max Logit: the paper's merge (eq. 6) of the same branches</li>" in text
+
+
 def test_confusions_are_the_largest_shares_of_classes_that_matter():
     matrix = np.zeros((3, 4), int)
     matrix[0] = [600, 300, 100, 0]
