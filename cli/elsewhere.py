@@ -153,18 +153,19 @@ class Reach(contextlib.AbstractContextManager):
                 self._sent.append(mirror)
 
     def finish(self) -> None:
-        """Sends what was written.
+        """Sends what was written, after which nothing more is.
 
         Raises:
           MsdaError: it cannot be sent.
         """
-        for mirror in self._mirrors:
+        for mirror in list(self._mirrors):
             try:
                 mirror.sync()
             except MsdaError as error:
                 raise MsdaError(
                     f"{error}; what could not be sent is in {mirror.place.here.parent}, and the same command sends it"
                 ) from None
+            self._mirrors.remove(mirror)
 
     def _place(self, url: str) -> Place:
         if not self._connected:

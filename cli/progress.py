@@ -24,17 +24,7 @@ from .terminal import text_column
 def counting(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
     """Yields a function of (done, count): it shows a bar on a terminal, and a line every tenth of the way elsewhere."""
     if not console.is_terminal:
-        shown = -1
-
-        def report(done, count):
-            nonlocal shown
-            # Videos do not always tell how long they are.
-            part = done * 10 // count if count else done // 100
-            if part != shown:
-                shown = part
-                terminal.line(console, f"{what}: {done} of {count or 'unknown'} images")
-
-        yield report
+        yield _tenths(console, lambda done, count: f"{what}: {done} of {count or 'unknown'} images")
         return
     columns = (text_column(), BarColumn(), MofNCompleteColumn(), text_column("left"), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
@@ -46,15 +36,7 @@ def counting(console: Console, what: str) -> Iterator[Callable[[int, int], None]
 def transferring(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
     """As `counting`, of (bytes done, bytes in all); nothing is shown before there is something to do."""
     if not console.is_terminal:
-        shown = -1
-
-        def report(done, total):
-            nonlocal shown
-            if (part := done * 10 // max(1, total)) != shown:
-                shown = part
-                terminal.line(console, f"{what}: {filesize.decimal(done)} of {filesize.decimal(total)}")
-
-        yield report
+        yield _tenths(console, lambda done, total: f"{what}: {filesize.decimal(done)} of {filesize.decimal(total)}")
         return
     columns = (text_column(), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with contextlib.ExitStack() as showing:
@@ -68,6 +50,21 @@ def transferring(console: Console, what: str) -> Iterator[Callable[[int, int], N
             bar[0].update(bar[1], completed=done)
 
         yield draw
+
+
+def _tenths(console: Console, words: Callable[[int, int], str]) -> Callable[[int, int], None]:
+    """A function of (done, in all) that prints a line every tenth of the way."""
+    shown = -1
+
+    def report(done, total):
+        nonlocal shown
+        # Videos do not always tell how long they are.
+        part = done * 10 // total if total else done // 100
+        if part != shown:
+            shown = part
+            terminal.line(console, words(done, total))
+
+    return report
 
 
 def duration(seconds: float) -> str:

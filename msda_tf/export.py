@@ -16,6 +16,7 @@ from msda_tf.runs import trained
 from msda_tf.runs.trained import Trained
 from msda_tf.serving import compress, convert, metadata, warmup
 from msda_tf.serving.model import Served, ServedModel
+from msda_tf.serving.versions import versions
 from msda_tf.training import tf_path
 
 EXTRA = "assets.extra"
@@ -129,8 +130,7 @@ def write_version(
 def _publish(temporary: pathlib.Path, output: pathlib.Path) -> pathlib.Path:
     """Renames a whole version to the next free number."""
     while True:
-        taken = [int(path.name) for path in output.iterdir() if path.name.isdecimal()]
-        version = output / str(max(taken, default=0) + 1)
+        version = output / str(max(versions(output), default=0) + 1)
         try:
             temporary.rename(version)
             return version

@@ -76,7 +76,9 @@ class SegmentationTask:
         self.held_out = HeldOut(**of_sources, segmenter=self.method.serves)
         self._step_number, self._of_teacher = 0, None
         if METHODS[config.method].teacher and config.pseudo_merge in CALIBRATED:
-            self._of_teacher = HeldOut(**of_sources, segmenter=self.method.teacher.network)
+            teacher = self.method.teacher.network
+            served = self.method.serves is teacher
+            self._of_teacher = self.held_out if served else HeldOut(**of_sources, segmenter=teacher)
         # Rules that go by a table of other sources get theirs when training is over.
         rule = "mean-probability" if config.merge in CALIBRATED else config.merge
 

@@ -49,7 +49,7 @@ def order(name: str) -> tuple[int, str]:
 
 def decisive(name: str) -> bool:
     """Whether a file tells which of two copies of a run is the newer one: which run it is, and how far it came."""
-    return name.rpartition("/")[2] in ("run.json", "stylize.json", "progress.json")
+    return name.rpartition("/")[2] in (*_MARKS, "progress.json")
 
 
 def to_go_on(url: str) -> Choose:

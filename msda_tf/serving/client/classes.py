@@ -7,6 +7,7 @@ from msda_tf.data.json_keys import Keys
 from msda_tf.data.manifest import class_list
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.labels import ClassList
+from msda_tf.serving.versions import versions
 
 # Beside an ONNX or LiteRT model, and within a SavedModel.
 _PLACES = ("metadata.json", "assets.extra/metadata.json")
@@ -31,8 +32,7 @@ def read(path: pathlib.Path) -> ClassList:
 
 
 def _find(folder: pathlib.Path) -> pathlib.Path:
-    versions = sorted((each for each in folder.glob("*") if each.name.isdigit()), key=lambda each: int(each.name))
-    for place in (folder, *reversed(versions)):
+    for place in (folder, *reversed(versions(folder).values())):
         for name in _PLACES:
             if (place / name).is_file():
                 return place / name
