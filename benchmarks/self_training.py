@@ -110,23 +110,31 @@ class Study:
 
 
 def table(rows: dict[str, tuple[float, int, list[dict]]], classes: list[str]) -> str:
-    """Markdown: mean over seeds (and its deviation) of S-All and Max Merge, and Max Merge's IoU of each class."""
-    header = ["", "CPU s a step", "steps", "S-All", "Max Merge", *classes]
+    """Markdown: mean over seeds (and its deviation) of S-All and Max Merge, and Max Merge's IoU of each class.
+
+    Means are over the classes that the target's labels show: a class that they lack can only score 0.
+    """
+    first = next(iter(rows.values()))[2][0]["branches"]  # all of them are scored on the same labels
+    pixels = [sum(row) for row in next(iter(first.values()))["confusion"]]
+    shown = [name for name, count in zip(classes, pixels, strict=True) if count]
+    header = ["", "CPU s a step", "steps", "S-All", "Max Merge", *shown]
     lines = [f"| {' | '.join(header)} |", f"|---{'|---:' * (len(header) - 1)}|"]
     for name, (seconds, steps, found) in rows.items():
-        last = [list(metrics["branches"].items()) for metrics in found]  # the merge, if there is one, comes last
-        pooled = [v for each in last for n, v in each if n in ("S-All", "No Adapt")]
-        merged = [each[-1][1] for each in last]
-        ious = [statistics.mean(100 * (scores["iou"][c] or 0) for scores in merged) for c in classes]
-        cells = [name, f"{seconds:.2f}", str(steps), _spread(pooled), _spread(merged), *(f"{iou:.1f}" for iou in ious)]
-        lines.append(f"| {' | '.join(cells)} |")
+        pooled = [_mean(own, shown) for m in found for n, own in m["branches"].items() if n in ("S-All", "No Adapt")]
+        merged = [m["branches"].get("Max Merge") or list(m["branches"].values())[-1] for m in found]  # or one branch
+        ious = [statistics.mean(100 * (scores["iou"][c] or 0) for scores in merged) for c in shown]
+        cells = [name, f"{seconds:.2f}", str(steps), _spread(pooled), _spread([_mean(own, shown) for own in merged])]
+        lines.append(f"| {' | '.join([*cells, *(f'{iou:.1f}' for iou in ious)])} |")
     return "\n".join(lines) + "\n"
 
 
-def _spread(found: list[dict]) -> str:
-    if not found:
+def _mean(scores: dict, classes: list[str]) -> float:
+    return statistics.mean(100 * (scores["iou"][c] or 0) for c in classes)
+
+
+def _spread(values: list[float]) -> str:
+    if not values:
         return ""
-    values = [100 * scores["miou_present"] for scores in found]
     spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
     return f"{statistics.mean(values):.1f}{spread}"
 

@@ -101,6 +101,13 @@ def test_networks_share_no_teacher(prepared_data):
     assert all(task.method.serves is task.method.teacher.network for task in tasks)
 
 
+def test_a_run_whose_pseudo_labels_go_by_held_out_images_can_be_used(prepared_data, tmp_path, capsys):
+    """Its checkpoints hold the branches' parts, too, which nothing but training needs."""
+    rule = {"pseudo_merge": "class-weighted-probability", "pseudo_merge_every": 2, "held_out": 20}
+    run = train.train(config(prepared_data, layout="sources", steps=2, evaluate_every=0, **rule), tmp_path / "run")
+    assert "Max Merge" in msda_tf(capsys, "evaluate", "--run", run.directory)
+
+
 def test_held_out_images_weigh_the_branches_that_label_the_target(prepared_data, tmp_path):
     """Every second step, by the teacher's table of that moment; also in training that goes on from a checkpoint."""
     rule = {"pseudo_merge": "class-weighted-probability", "pseudo_merge_every": 2, "held_out": 20}
