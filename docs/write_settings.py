@@ -73,7 +73,7 @@ def _kind(hint, minimum) -> str:
     if typing.get_origin(hint) is tuple:
         items = typing.get_args(hint)
         if items[-1] is not Ellipsis:
-            return "`[width, height]`"
+            return "`[width, height]`" if items[0] is int else f"{len(items)} numbers from {minimum}"
         return {str: "names", int: "whole numbers"}[items[0]] + ("" if minimum is None else f" from {minimum}")
     if hint is bool:
         return "`true`, `false`"

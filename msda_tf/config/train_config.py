@@ -240,6 +240,14 @@ class TrainConfig:
         ("share", "pixel", "class"),
         only_for=_WITH_TEACHER,
     )
+    pseudo_context: float | None = knob(
+        None,
+        "the teacher labels by the mean of what it says of the network's input and of the whole image at this part of "
+        "the input's scale: it knows what a crop does not show, and things of another size; by default by the first",
+        minimum=0.01,
+        maximum=1,
+        only_for=_WITH_TEACHER,
+    )
     pseudo_margins: tuple[float, float, float, float] = knob(
         (0.0, 0.0, 0.0, 0.0),
         "top, bottom, left and right parts of target images whose pseudo-labels weigh nothing: DAFormer has 0.03, "

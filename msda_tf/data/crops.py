@@ -38,13 +38,15 @@ class Crops:
         """The first of ten random crops that is as wanted, else the last.
 
         Args:
-          example: maps `[H, W, ...]` of one size, among them `label` uint8 `[H, W]` if any crop is to be preferred.
+          example: maps `[H, W, ...]` of one size, among them `label` uint8 `[H, W]` if any crop is to be preferred; and
+            perhaps `context`, the whole image in another size: it stays, and `window` is added, where the crop lies.
           key: int64 `[2]`.
           wanted: int64 `[]`, the class of which the crop should show `least`; negative or None: any.
         """
         height, width = self.size
-        maps = {name: value for name, value in example.items() if name != "filename"}
-        room = tf.shape(maps["image"])[:2] - self.size + 1
+        maps = {name: value for name, value in example.items() if name not in ("filename", "context")}
+        size = tf.shape(maps["image"])[:2]
+        room = size - self.size + 1
         draws = tf.random.stateless_uniform([TRIES, 2], key, alg="philox")
         corners = tf.minimum(tf.cast(draws * tf.cast(room, tf.float32), tf.int32), room - 1)
 
@@ -60,7 +62,10 @@ class Crops:
                 lambda number: (number + 1,),
                 [number],
             )[0]
-        return {**example, **{name: crop(value, number) for name, value in maps.items()}}
+        cropped = {name: crop(value, number) for name, value in maps.items()}
+        if "context" in example:
+            cropped["window"] = window(corners[number], self.size, size)
+        return {**example, **cropped}
 
     def good(self, label: tf.Tensor, wanted: tf.Tensor | None = None) -> tf.Tensor:
         """Whether a crop's label, uint8 `[h, w]`, is as wanted: bool `[]`."""
@@ -73,6 +78,21 @@ class Crops:
         if wanted is None:
             return varied
         return varied & ((wanted < 0) | (counts[tf.maximum(wanted, 0)] > self.least))
+
+
+def window(corner, size, whole) -> tf.Tensor:
+    """Where a crop lies in an image, as `tf.image.crop_and_resize` has it: float32 `[4]`.
+
+    Args:
+      corner: (top, left) in pixels, ints or int32 `[2]`.
+      size: (height, width) of the crop.
+      whole: those of the image.
+
+    Returns:
+      (top, left, bottom, right), 0 being the middle of the first pixel and 1 that of the last one.
+    """
+    first, last = tf.cast(corner, tf.float32), tf.cast(tf.constant(size) + corner - 1, tf.float32)
+    return tf.concat([first, last], 0) / tf.tile(tf.maximum(tf.cast(whole, tf.float32) - 1, 1), [2])
 
 
 def inside_margins(size: Size, margins: tuple[float, float, float, float]) -> tf.Tensor:

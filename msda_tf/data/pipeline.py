@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from msda_tf.data import class_counts
 from msda_tf.data.corrupt import CorruptRecords
-from msda_tf.data.crops import Crops, inside_margins
+from msda_tf.data.crops import Crops, inside_margins, window
 from msda_tf.data.held_out import chosen
 from msda_tf.data.index import RecordIndex
 from msda_tf.data.loading import RecordSource, load
@@ -37,6 +37,7 @@ def training_batches(
     flip: bool = False,
     crops: Crops | None = None,
     margins: tuple[float, float, float, float] | None = None,
+    context: Size | None = None,
     rare: RareSampling | None = None,
     exclude_evaluation: bool = False,
     held_out: int = 0,
@@ -59,6 +60,7 @@ def training_batches(
       flip: mirror every second image at random, together with its label.
       crops: how images, and labels of their size, are resized and cropped at random.
       margins: parts of an image at its top, bottom, left and right; `inside` tells which pixels are not in them.
+      context: size to which the whole of each image is resized besides (`context`); `window` tells where the crop lies.
       rare: draws images by their rare classes, instead of shuffling all; for labelled ones.
       exclude_evaluation: leave out images that are also in the evaluation split.
       held_out: leave out at most so many images: those that `held_out_images` gives.
@@ -69,7 +71,8 @@ def training_batches(
 
     Returns:
       A data set of dictionaries: `image` uint8 `[B, H, W, 3]` RGB 0-255, `label` uint8 `[B, H_l, W_l]` trainIds (only
-      if `labelled`), `filename` string `[B]`, `inside` uint8 `[B, H, W]` (only with `margins`).
+      if `labelled`), `filename` string `[B]`, `inside` uint8 `[B, H, W]` (only with `margins`), `context` uint8
+      `[B, H_c, W_c, 3]` and `window` float32 `[B, 4]` (only with `context`; see `msda_tf.data.crops.window`).
 
     Raises:
       UsageError: the split has no labels or no images, or `batch_size` is not a multiple of `workers`.
@@ -101,6 +104,8 @@ def training_batches(
         size, of_label = image_size, label_size or image_size
         if crops is not None:
             size = of_label = crops.scaled(image_size, [stream_key(seed, f"{stream}/scale"), position])
+        if context is not None:
+            example["context"] = resize_image(example["image"], context)
         example["image"] = resize_image(example["image"], size)
         if labelled:
             example["label"] = resize_label(example["label"], of_label)
@@ -109,6 +114,8 @@ def training_batches(
         if crops is not None:
             wanted = drawn.drawn(position)[1] if rare is not None else None
             example = crops.cut(example, [stream_key(seed, f"{stream}/crop"), position], wanted)
+        elif context is not None:
+            example["window"] = window((0, 0), image_size, image_size)
         if flip:
             example = flipped(example, key=[stream_key(seed, f"{stream}/flip"), position])
         # Batches of one, which the paper trains on, need not be copied together.

@@ -81,8 +81,15 @@ def resize_label(label: tf.Tensor, size: Size) -> tf.Tensor:
 
 
 def flipped(example: dict[str, tf.Tensor], *, key: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Mirrors image `[H, W, 3]` and label `[H, W]` left to right, or not: the key, int64 `[2]`, tosses the coin."""
+    """Mirrors maps `[H, W, ...]`, and the `window` of a crop in one, or not: the key, int64 `[2]`, tosses the coin."""
     coin = tf.random.stateless_uniform([], key, alg="philox") < 0.5
     maps = {name: value for name, value in example.items() if name != "filename"}
-    mirrored = tf.cond(coin, lambda: {name: tf.reverse(value, [1]) for name, value in maps.items()}, lambda: maps)
+    mirrored = tf.cond(coin, lambda: {name: _mirrored(name, value) for name, value in maps.items()}, lambda: maps)
     return {**example, **mirrored}
+
+
+def _mirrored(name: str, value: tf.Tensor) -> tf.Tensor:
+    if name == "window":
+        top, left, bottom, right = tf.unstack(value)
+        return tf.stack([top, 1 - right, bottom, 1 - left])
+    return tf.reverse(value, [1])

@@ -17,6 +17,8 @@ from msda_tf.data.rare_classes import RareSampling
 from msda_tf.methods import METHODS
 from msda_tf.training import replicas
 
+_OF_TARGET = ("image", "inside", "context", "window")
+
 
 class Batches:
     """Makes the batches that `msda_tf.methods.contract.Method.step` takes, spread over the devices.
@@ -76,7 +78,7 @@ class Batches:
                 "sources": [
                     {"image": images["image"], "label": images["label"], "mean": mean} for images, mean in sources
                 ],
-                "target": {name: own[name] for name in ("image", "inside") if name in own} | {"mean": target_mean},
+                "target": {name: own[name] for name in _OF_TARGET if name in own} | {"mean": target_mean},
                 "names": [images["filename"] for images, _ in sources] + [own["filename"]],
             }
             step += 1
@@ -90,7 +92,8 @@ class Batches:
         share = self._config.batch_size // self._strategy.num_replicas_in_sync
 
         def images(sizes: dict) -> dict:
-            maps = {name: tf.zeros([share, *size], tf.uint8) for name, size in sizes.items()}
+            dtypes = {"window": tf.float32}
+            maps = {name: tf.zeros([share, *size], dtypes.get(name, tf.uint8)) for name, size in sizes.items()}
             spread = self._strategy.experimental_distribute_values_from_function(lambda context: maps)
             # What comes from a data set is wrapped for several devices alone: a step would be traced twice.
             local = {name: self._strategy.experimental_local_results(value) for name, value in spread.items()}
@@ -105,8 +108,11 @@ class Batches:
         sizes = {"image": (*image, 3)}
         if labelled:
             sizes["label"] = label
-        elif self._margins:
+            return sizes
+        if self._margins:
             sizes["inside"] = image
+        if context := self._context(manifest):
+            sizes |= {"context": (*context, 3), "window": (4,)}
         return sizes
 
     def _sizes(self, manifest: Manifest) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -119,6 +125,14 @@ class Batches:
         """Of the target's images, if pseudo-labels weigh nothing in them."""
         config = self._config
         return config.pseudo_margins if METHODS[config.method].teacher and any(config.pseudo_margins) else None
+
+    def _context(self, manifest: Manifest) -> tuple[int, int] | None:
+        """(height, width) in which the teacher sees the whole of a target's images, if it does."""
+        part = self._config.pseudo_context
+        if part is None or not METHODS[self._config.method].teacher:
+            return None
+        height, width = (max(1, round(side * part)) for side in self._sizes(manifest)[0])
+        return height, width
 
     def _schedule(self) -> PooledSchedule | None:
         if not self._network.pooled:
@@ -167,6 +181,7 @@ class Batches:
                 flip=config.flip,
                 crops=crops,
                 margins=None if labelled else self._margins,
+                context=None if labelled else self._context(manifest),
                 rare=rare,
                 exclude_evaluation=config.exclude_test and not labelled,
                 held_out=config.held_out if labelled else 0,

@@ -13,7 +13,8 @@ class Method(Protocol):
     A batch is a dictionary:
       sources: for each feed `image` uint8 `[B, H, W, 3]`, `label` uint8 `[B, H_l, W_l]`, `mean` float32 `[3]` (RGB).
       target: `image` uint8 `[B, H_t, W_t, 3]`, `mean` float32 `[3]`. Its labels are not even accepted. With
-        `pseudo_margins` also `inside` uint8 `[B, H_t, W_t]`, 0 in them.
+        `pseudo_margins` also `inside` uint8 `[B, H_t, W_t]`, 0 in them; with `pseudo_context` also `context` uint8
+        `[B, H_c, W_c, 3]`, and `window` float32 `[B, 4]`, where in it `image` lies.
 
     Attributes:
       checkpointables: what training needs to go on, besides the network, by name: optimizers and the like.

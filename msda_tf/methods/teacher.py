@@ -105,7 +105,8 @@ class Teacher:
 
         Args:
           target: `image` uint8 `[B, H, W, 3]`, `mean` float32 `[3]`, and perhaps `inside` uint8 `[B, H, W]`, 0 where
-            pixels are not to count.
+            pixels are not to count, and `context` uint8 `[B, H_c, W_c, 3]` with `window` float32 `[B, 4]`: the whole of
+            each image, and where in it `image` lies (`msda_tf.data.crops.window`).
 
         Returns:
           `label` uint8 `[B, H, W]`, `weight` and `confidence` float32 `[B, H, W]`; and this replica's share of metrics.
@@ -132,14 +133,22 @@ class Teacher:
 
     def predict(self, target: dict) -> tuple[tf.Tensor, tf.Tensor]:
         """The merged prediction for target images: trainIds uint8 and confidence float32, `[B, H, W]` each."""
+        scores = self._scores(target["image"], target["mean"])
+        if "context" in target:
+            whole = self._scores(target["context"], target["mean"])
+            seen = tf.image.crop_and_resize(whole, target["window"], tf.range(whole.shape[0]), scores.shape[1:3])
+            scores = (scores + seen) / 2
+        return pseudo_labels.labels_and_confidence(scores, self.config.pseudo_merge)
+
+    def _scores(self, images: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
+        """The branches' small maps, merged and up-sampled: float32 `[B, H, W, C]`."""
         config, level = self.config, self.config.merge_level
-        inputs = centred(target["image"], target["mean"])
+        inputs = centred(images, mean)
         branches, parts = self.network.branches, None if self.shares is None else self.shares.parts()
         maps = self.network(inputs, branches=branches, levels=(level,), training=False)[level]
         maps = [tf.cast(maps[branch], tf.float32) for branch in branches]
         scores = merge.merge_scores(maps, config.pseudo_merge, parts)
-        scores = upsample(scores, target["image"].shape[1:3], align_corners=config.align_corners)
-        return pseudo_labels.labels_and_confidence(scores, config.pseudo_merge)
+        return upsample(scores, images.shape[1:3], align_corners=config.align_corners)
 
     def weigh(self, target, labels, confidence, *, sureness: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
         """Weights float32 `[B, H, W]` of what `predict` gave; see `msda_tf.methods.pseudo_labels.weights`."""

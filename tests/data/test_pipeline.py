@@ -13,6 +13,7 @@ from PIL import Image
 from msda_tf.data import manifest as manifests
 from msda_tf.data import pipeline, records, transforms
 from msda_tf.data.corrupt import CorruptRecords
+from msda_tf.data.crops import Crops
 from msda_tf.errors import MsdaError, UsageError
 from msda_tf.labels import CITYSCAPES_CLASSES
 
@@ -196,6 +197,21 @@ def test_flips_mirror_image_and_label_together_at_random(town):
 
 
 # In which order they come
+
+
+@pytest.mark.parametrize("cropped", [False, True])
+def test_the_whole_image_comes_with_its_crop(town, cropped):
+    """Mirrored together: where the window says, the whole shows what the crop shows."""
+    crops = Crops((HEIGHT // 2, WIDTH // 3)) if cropped else None
+    for found in batches(town, 4, flip=True, crops=crops, context=(HEIGHT, WIDTH), labelled=False):
+        for image, whole, window in zip(found["image"], found["context"], found["window"], strict=True):
+            top, left, bottom, right = np.round(window * np.array([HEIGHT - 1, WIDTH - 1] * 2)).astype(int)
+            np.testing.assert_array_equal(image, whole[top : bottom + 1, left : right + 1])
+    half = (HEIGHT // 2, WIDTH // 2)
+    (small,), (plain,) = (
+        batches(town, 1, labelled=False, **size) for size in ({"context": half}, {"image_size": half})
+    )
+    np.testing.assert_array_equal(small["context"], plain["image"])
 
 
 def test_every_epoch_holds_every_image_once(town):

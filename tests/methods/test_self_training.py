@@ -261,6 +261,38 @@ def test_margins_and_a_late_start_weigh_nothing(eager):
     assert (weight[:, 10:] > 0).all() and not weight[:, :10].any()
 
 
+def test_the_whole_image_has_half_a_say(eager):
+    """Labels by the mean of what the teacher says of a crop and, at the same places, of the image around it."""
+    step, around = make(), (25, 19)
+    rng = np.random.default_rng(4)
+    whole = rng.integers(0, 256, (2, *around, 3))
+    rows, columns = 1 + np.arange(SIZE[0]) * 0.5, 3 + np.arange(SIZE[1]) * 0.25  # of the whole's pixels
+    ends = [rows[0] / 24, columns[0] / 18, rows[-1] / 24, columns[-1] / 18]
+    assert max(ends) <= 1
+    target = batch()["target"]
+    step.teacher.follow("before")
+
+    def scores(images):
+        maps = step.segmenter(tf.cast(images, tf.float32) - target["mean"])["output"].values()
+        return resize(tf.reduce_mean([tf.nn.softmax(each) for each in maps], axis=0), images.shape[1:3]).numpy()
+
+    def at(maps, row, column):
+        top, left = min(int(row), 23), min(int(column), 17)
+        below, right = row - top, column - left
+        upper = (1 - right) * maps[:, top, left] + right * maps[:, top, left + 1]
+        lower = (1 - right) * maps[:, top + 1, left] + right * maps[:, top + 1, left + 1]
+        return (1 - below) * upper + below * lower
+
+    seen = scores(whole)
+    seen = np.stack([np.stack([at(seen, row, column) for column in columns], 1) for row in rows], 1)
+    merged = (scores(target["image"]) + seen) / 2
+    target |= {"context": tf.constant(whole, tf.uint8), "window": tf.constant([ends, ends], tf.float32)}
+    labels, confidence = step.teacher.predict(target)
+    np.testing.assert_array_equal(labels, merged.argmax(-1))
+    np.testing.assert_allclose(confidence, merged.max(-1) / merged.sum(-1), rtol=1e-4)
+    assert (labels.numpy() != scores(target["image"]).argmax(-1)).any()
+
+
 def test_going_on_is_exact(tmp_path):
     """Compiled, as in training: views, teacher and sureness follow from the seed, the step and the checkpoint."""
     changes = {"masked": True, "pseudo_weight": "class", "colour_jitter": 0.2, "blur": True}
