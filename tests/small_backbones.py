@@ -1,6 +1,11 @@
 """Backbones small enough for a test."""
 
+from msda_tf.models.backbones.dinov2 import Size as DinoSize
 from msda_tf.models.backbones.efficientnet_lite import Stage
+from msda_tf.models.backbones.mit import Size as MitSize
+
+DINO = DinoSize(width=24, depth=4, heads=3, registers=1, table=5)
+MIT = MitSize(channels=(8, 8, 16, 16), depths=(2, 1, 1, 1), heads=(1, 2, 2, 4))
 
 LITE_STAGES = (
     Stage(1, 3, 1, 1, 8),

@@ -261,6 +261,23 @@ def test_margins_and_a_late_start_weigh_nothing(eager):
     assert (weight[:, 10:] > 0).all() and not weight[:, :10].any()
 
 
+@pytest.mark.parametrize("decoder", ["mlp", "daformer", "transposed"])
+def test_the_teacher_follows_every_decoder(decoder):
+    """Also those of shared trunks, whose layers are made of others."""
+    student, network = (
+        MultiSourceSegmenter(branches=("S1",), num_classes=3, backbone=resnet(DEPTH), norm="group", decoder=decoder,
+                             discriminators="none", name="segmenter")
+        for _ in range(2)
+    )  # fmt: skip
+    for number, each in enumerate((student, network)):
+        each.create_variables()
+        for variable in each.variables:
+            variable.assign(np.full(variable.shape, number))
+    Teacher(CONFIG, student, network, State(3), tf.distribute.get_strategy()).follow("before")
+    for variable in network.variables:
+        assert not variable.numpy().any(), variable.path
+
+
 def test_the_whole_image_has_half_a_say(eager):
     """Labels by the mean of what the teacher says of a crop and, at the same places, of the image around it."""
     step, around = make(), (25, 19)

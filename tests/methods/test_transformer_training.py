@@ -4,18 +4,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from seeded import seeded_image
+from small_backbones import DINO, MIT
 
 from msda_tf import config as configuration
 from msda_tf.errors import UsageError
 from msda_tf.methods.optimizers import generator_optimizer
 from msda_tf.models.backbones.dinov2 import DinoV2
-from msda_tf.models.backbones.dinov2 import Size as DinoSize
 from msda_tf.models.backbones.mit import MiT
-from msda_tf.models.backbones.mit import Size as MitSize
 from msda_tf.models.segmenter import MultiSourceSegmenter
 
-DINO = DinoSize(width=24, depth=4, heads=3, registers=1, table=5)
-MIT = MitSize(channels=(8, 8, 16, 16), depths=(2, 1, 1, 1), heads=(1, 2, 2, 4))
 BACKBONES = {
     "dinov2-s": (lambda norm, recompute: DinoV2(DINO, recompute=recompute), 5),
     "mit-b0": (lambda norm, recompute: MiT(MIT, recompute=recompute), 5),

@@ -8,11 +8,16 @@ import tensorflow as tf
 import yaml
 from networks import SMALL, relative_error, set_weights, small_segmenter, torch_shapes
 from seeded import seeded_image, seeded_state
+from small_backbones import DINO, LITE_STAGES, MIT
 
 from msda_tf import files, runs, weights
 from msda_tf.config import TrainConfig, to_dict
 from msda_tf.config.branches import plan as networks_of
 from msda_tf.errors import MsdaError, UsageError
+from msda_tf.models.backbones.dinov2 import DinoV2
+from msda_tf.models.backbones.efficientnet_lite import EfficientNetLite
+from msda_tf.models.backbones.mit import MiT
+from msda_tf.models.segmenter import MultiSourceSegmenter
 from msda_tf.runs.run import FORMAT
 from msda_tf.training.checkpoints import Checkpoints
 
@@ -84,6 +89,35 @@ def test_any_folder_of_a_run_will_do(tmp_path):
         assert (report.missing, report.unused) == ((), ())
         for own, theirs in zip(other.variables, network.variables, strict=True):
             np.testing.assert_array_equal(own, theirs)
+
+
+@pytest.mark.parametrize(
+    ("family", "decoder"),
+    [("efficientnet-lite", "atrous"), ("mit", "daformer"), ("mit", "mlp"), ("dinov2", "transposed")],
+)
+def test_every_backbone_and_decoder_starts_from_a_run_of_its_own(tmp_path, family, decoder):
+    backbone = {
+        "efficientnet-lite": lambda **options: EfficientNetLite(LITE_STAGES, **options),
+        "mit": lambda norm, recompute: MiT(MIT, recompute=recompute),
+        "dinov2": lambda norm, recompute: DinoV2(DINO, recompute=recompute),
+    }[family]
+    given = {
+        "branches": ("S-All",),
+        "num_classes": CLASSES,
+        "rates": (2,),
+        "discriminators": "none",
+        "decoder": decoder,
+    }
+    network, other = (MultiSourceSegmenter(backbone=backbone, **given) for _ in range(2))
+    for number, each in enumerate((network, other)):
+        each.create_variables()
+        for variable in each.variables:
+            variable.assign(np.full(variable.shape, number))
+    run = write_run(tmp_path / "run", {"s-all": network}, layout="s-all")
+    report = weights.initialize(other, str(run))
+    assert (report.missing, report.unused) == ((), ())
+    for variable in other.variables:
+        np.testing.assert_array_equal(variable, np.zeros(variable.shape))
 
 
 def test_the_network_with_the_same_branches_is_taken(tmp_path):

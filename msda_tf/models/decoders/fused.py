@@ -96,11 +96,9 @@ class ContextTrunk(keras.layers.Layer):
     def __init__(self, name: str = "trunk"):
         super().__init__(name=name)
         self.embed = [dense(WIDTH, f"embed_{number + 1}") for number in range(4)]
-        self.near = _Unit(keras.layers.Conv2D(WIDTH, 1, use_bias=False, kernel_initializer="he_normal", name="conv"))
+        self.near = _Unit(_convolution(1), name="near")
         self.far = [_SeparableUnit(rate, name=f"far_{rate}") for rate in CONTEXT_RATES]
-        self.bottleneck = _Unit(
-            keras.layers.Conv2D(WIDTH, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name="conv")
-        )
+        self.bottleneck = _Unit(_convolution(3), name="bottleneck")
         _attach(self, [*self.embed, *self.far])
 
     def build(self, input_shape):
@@ -116,10 +114,13 @@ class ContextTrunk(keras.layers.Layer):
 
 
 class _Unit(keras.layers.Layer):
-    """A convolution, GroupNorm, ReLU."""
+    """A convolution, GroupNorm, ReLU.
 
-    def __init__(self, convolution: keras.layers.Layer, channels: int = WIDTH, **kwargs):
-        super().__init__(**kwargs)
+    Parts are named as their attributes: by names a run's weights are found again, and a teacher's are its student's.
+    """
+
+    def __init__(self, convolution: keras.layers.Layer, channels: int = WIDTH, *, name: str):
+        super().__init__(name=name)
         self.convolution, self.channels = convolution, channels
         self.norm = normalization("group", channels, "norm")
 
@@ -137,13 +138,11 @@ class _SeparableUnit(keras.layers.Layer):
     def __init__(self, rate: int, **kwargs):
         super().__init__(**kwargs)
         depthwise = keras.layers.DepthwiseConv2D(
-            3, padding="same", dilation_rate=rate, use_bias=False, name="conv",
+            3, padding="same", dilation_rate=rate, use_bias=False, name="convolution",
             depthwise_initializer=keras.initializers.RandomNormal(stddev=0.47),
         )  # fmt: skip
-        self.depthwise = _Unit(depthwise, 4 * WIDTH)
-        self.pointwise = _Unit(
-            keras.layers.Conv2D(WIDTH, 1, use_bias=False, kernel_initializer="he_normal", name="conv")
-        )
+        self.depthwise = _Unit(depthwise, 4 * WIDTH, name="depthwise")
+        self.pointwise = _Unit(_convolution(1), name="pointwise")
 
     def build(self, input_shape):
         self.depthwise.build(input_shape)
@@ -151,6 +150,12 @@ class _SeparableUnit(keras.layers.Layer):
 
     def call(self, x):
         return self.pointwise(self.depthwise(x))
+
+
+def _convolution(kernel: int) -> keras.layers.Conv2D:
+    return keras.layers.Conv2D(
+        WIDTH, kernel, padding="same", use_bias=False, kernel_initializer="he_normal", name="convolution"
+    )
 
 
 def dense_without_bias(name: str) -> keras.layers.Dense:
