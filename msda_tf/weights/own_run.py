@@ -78,7 +78,7 @@ def _last(folder: pathlib.Path) -> int | None:
 
 
 def _variable(path: str) -> str:
-    """A path in the checkpoint to the variable's: some modules, classifiers and kernels have other names as attributes."""
+    """A path in the checkpoint to the variable's: some modules, classifiers and kernels have others there."""
     module, *rest = path.split("/")
     rest[-1] = rest[-1].removeprefix("_")
     if module.endswith("_module"):
