@@ -33,6 +33,12 @@ def follow(averages: Sequence[keras.Variable], originals: Sequence[keras.Variabl
     )
 
 
+def copy(copies: Sequence[keras.Variable], originals: Sequence[keras.Variable]) -> None:
+    """Gives variables the values of as many others, outside of a step."""
+    for each, original in zip(copies, originals, strict=True):
+        each.assign(original)
+
+
 def assign(pairs, update, *arguments) -> None:
     """`update(variable, value, *arguments)` of each pair on every device, as optimizers do it.
 

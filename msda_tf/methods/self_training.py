@@ -17,7 +17,7 @@ from msda_tf.config.branches import NetworkPlan
 from msda_tf.errors import UsageError
 from msda_tf.inference.merge import CALIBRATED
 from msda_tf.inference.networks import build_segmenter
-from msda_tf.methods import METHODS, adversarial, feature_distance, losses, supervised
+from msda_tf.methods import METHODS, adversarial, feature_distance, losses, moving_average, supervised
 from msda_tf.methods.domain_pass import HeadLosses, Term
 from msda_tf.methods.teacher import Shares, State, Teacher
 from msda_tf.methods.views import Views
@@ -52,7 +52,8 @@ class SelfTraining:
     Args:
       base: the method whose step this one adds to: `Supervised` or `Adversarial`.
       teacher: of the same network.
-      start: a backbone of the same kind, for the feature distance, which becomes a copy of the starting one; or None.
+      start: a backbone of the same kind, for the feature distance, which `begin` makes a copy of the starting one; or
+        None.
     """
 
     def __init__(self, *, base, teacher: Teacher, start=None):
@@ -77,10 +78,15 @@ class SelfTraining:
     def together(self, value: bool):
         self.base.together = value
 
+    def begin(self) -> None:
+        """To be called before the first step, when starting weights are there: all networks get the same."""
+        self.teacher.begin()
+        if self.start is not None:
+            moving_average.copy(self.start.variables, self.segmenter.backbone.variables)
+
     def step(self, batch: dict) -> dict[str, tf.Tensor]:
         """The teacher follows and labels the target; the network descends on all terms; the teacher's turn, or next."""
         self.teacher.follow("before")
-        self._keep_start()
         network, discriminator, metrics = self.gradients(batch)
         metrics |= self.base.descend(network, discriminator)
         self.teacher.follow("after")
@@ -145,10 +151,6 @@ class SelfTraining:
         summed = feature_distance.distance(features, start, cells)
         loss = summed / tf.maximum(count, 1.0) / config.accumulate / len(self.feeds)
         return config.feature_distance_weight * loss, {"feature_distance": loss}
-
-    def _keep_start(self) -> None:
-        if self.start is not None:
-            self.teacher.copy_at_first(self.start.variables, self.segmenter.backbone.variables)
 
     def shown(self, batch: dict) -> dict[str, tf.Tensor]:
         """What the step makes of the first target image of a batch on one device, outside of training.

@@ -105,9 +105,7 @@ class SegmentationTask:
     def begin(self) -> None:
         """To be called before the first step, when starting weights are there: all networks have the same."""
         if METHODS[self.config.method].teacher:
-            weights = {variable.path: variable for variable in self.segmenter.variables}
-            for variable in self.method.teacher.network.variables:
-                variable.assign(weights[variable.path])
+            self.method.begin()
 
     def train_step(self, batch: dict) -> dict[str, tf.Tensor]:
         """Runs one step on a batch of `batches`: losses and norms, float32 scalars at the weights before it."""

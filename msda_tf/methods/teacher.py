@@ -61,8 +61,9 @@ class Shares(keras.layers.Layer):
 class Teacher:
     """Follows a network, and labels the target for it.
 
-    Norm statistics are averaged like weights, and dropout is off: what the teacher says does not depend on the other
-    images of a batch. (The published code normalises by the batch's own statistics; with frozen norms it is the same.)
+    Norm statistics that change are averaged like weights, and dropout is off: what the teacher says does not depend on
+    the other images of a batch. (The published code normalises by the batch's own statistics; with frozen norms it is
+    the same.)
 
     Args:
       config: decay, threshold and rules.
@@ -77,28 +78,22 @@ class Teacher:
                  strategy: tf.distribute.Strategy, shares: Shares | None = None):  # fmt: skip
         self.config, self.network, self.state, self._strategy = config, network, state, strategy
         self.shares = shares
-        of_student = {variable.path: variable for variable in student.variables}
-        self._averages = network.variables
-        self._originals = [of_student[variable.path] for variable in self._averages]
+        self._by_path = {variable.path: variable for variable in student.variables}
+        # What is not trained is constant but for BatchNorm's statistics, where they are updated.
+        self._averages = [each for each in network.variables if each.trainable or config.norm == "adaptsegnet"]
+
+    def begin(self) -> None:
+        """Becomes a copy of the student: to be called before the first step, when starting weights are there."""
+        moving_average.copy(self.network.variables, self._of_student(self.network.variables))
 
     def follow(self, when: str) -> None:
-        """Moves towards the student if this is the moment for it: "before" or "after" the student's step.
-
-        In the first step it always becomes a copy before: starting weights are read after it was made.
-        """
-        steps, decay = self.state.steps.value, self.config.ema_decay
+        """Moves towards the student if this is the moment for it: "before" or "after" the student's step."""
         if when == self.config.ema_when:
-            moving_average.follow(self._averages, self._originals, moving_average.decay_at(steps, decay))
-        elif when == "before":
-            self.copy_at_first(self._averages, self._originals)
+            decay = moving_average.decay_at(self.state.steps.value, self.config.ema_decay)
+            moving_average.follow(self._averages, self._of_student(self._averages), decay)
 
-    def copy_at_first(self, copies, originals) -> None:
-        """Makes variables copies of others in the first step; later they stay as they are."""
-        first = tf.equal(self.state.steps.value, 0)
-        pairs = [(old.value, new.value) for old, new in zip(copies, originals, strict=True)]
-        moving_average.assign(
-            pairs, lambda old, new, first: old.assign(tf.where(first, tf.convert_to_tensor(new), old)), first
-        )
+    def _of_student(self, variables):
+        return [self._by_path[variable.path] for variable in variables]
 
     def label(self, target: dict) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         """Pseudo-labels of a replica's target images, with weights that all replicas' images decide on.

@@ -26,8 +26,8 @@ CLASSES, SIZE = 5, (33, 49)
 FEEDS = (("S1", "S-All"), ("S2", "S-All"))
 SMALL = (("S1",),)
 CONFIG = TrainConfig(
-    method="self-training", batch_size=2, pseudo_threshold=0.25, ema_decay=0.9, colour_jitter=0.0, blur=False,
-    feature_distance_classes=(1, 2), mask_block=16,
+    method="self-training", norm="group", batch_size=2, pseudo_threshold=0.25, ema_decay=0.9, colour_jitter=0.0,
+    blur=False, feature_distance_classes=(1, 2), mask_block=16,
 )  # fmt: skip
 
 
@@ -43,7 +43,7 @@ def network(branches, discriminators="none", seed=3, config=CONFIG):
     keras.utils.set_random_seed(seed)
     with dtype_policy(config.precision):
         segmenter = MultiSourceSegmenter(
-            branches=branches, num_classes=CLASSES, backbone=resnet(DEPTH), norm="group", rates=(1, 2),
+            branches=branches, num_classes=CLASSES, backbone=resnet(DEPTH), norm=config.norm, rates=(1, 2),
             discriminators=discriminators, discriminator_width=4, recompute=config.recompute, name="segmenter",
         )  # fmt: skip
         segmenter.create_variables()
@@ -69,7 +69,9 @@ def make(strategy=None, feeds=FEEDS, **changes):
     shares = Shares(len(branches), CLASSES) if config.pseudo_merge in merge.CALIBRATED else None
     teacher = Teacher(config, segmenter, network(branches, seed=8, config=config), State(CLASSES), strategy, shares)
     start = network(branches, seed=9, config=config).backbone if config.feature_distance else None
-    return Stepped(SelfTraining(base=base, teacher=teacher, start=start), strategy)
+    method = SelfTraining(base=base, teacher=teacher, start=start)
+    method.begin()
+    return Stepped(method, strategy)
 
 
 def images(seed, *, labelled=True, size=2):
@@ -137,7 +139,7 @@ def test_the_step_is_the_sum_of_its_terms(eager):
         np.testing.assert_allclose(
             variable.numpy(), change, atol=1e-5 + 1e-4 * np.abs(change).max(), err_msg=variable.path
         )
-    # Before the step the teacher became what the student was.
+    # In the first step the teacher is what the student was.
     for variable in step.teacher.network.variables:
         np.testing.assert_array_equal(variable, before[variable.path])
 
@@ -181,6 +183,34 @@ def test_the_teacher_follows_all_weights(eager, when):
     for variable in step.teacher.network.variables:
         np.testing.assert_allclose(variable, expected[variable.path], atol=1e-6, err_msg=variable.path)
     assert int(step.teacher.state.steps.numpy()) == 3
+
+
+def test_the_teacher_takes_constants_once(eager):
+    """Frozen BatchNorm's: copies of the student's from the beginning, to the bit, and no work in a step."""
+    step = make(norm="frozen", feeds=SMALL)
+    constants = {v.path: v for v in step.segmenter.variables if not v.trainable}
+    for number, variable in enumerate(constants.values()):
+        variable.assign(np.random.default_rng(number).uniform(0.5, 1.5, variable.shape))
+    step.begin()
+    for number in range(2):
+        step(batch(number, 1))
+    own = {v.path: v for v in step.teacher.network.variables}
+    for path, variable in constants.items():
+        np.testing.assert_array_equal(own[path], variable, err_msg=path)
+    weights = own.keys() - constants.keys()
+    assert len(constants) == 4 * sum(len(own[path].shape) == 4 and "/backbone/" in path for path in weights)
+    assert assignments(step) == len(weights)
+
+
+def test_the_teacher_follows_statistics_that_change():
+    step = make(norm="adaptsegnet", feeds=SMALL)
+    assert assignments(step) == len(step.teacher.network.variables)
+
+
+def assignments(step):
+    """How many variables a step's graph lets the teacher write."""
+    graph = tf.function(lambda: step.teacher.follow("before")).get_concrete_function().graph
+    return sum(operation.type == "AssignVariableOp" for operation in graph.get_operations())
 
 
 @functools.cache
