@@ -2,10 +2,11 @@
 
     python benchmarks/operations.py
     python benchmarks/operations.py --backbone tiny --passes together
+    python benchmarks/operations.py --method self-training
 
 Counts the graph that TensorFlow is given for a step of layout `joint` with two sources and images of one size, with the
-functions that it calls, and without what costs a GPU nothing: constants, reads of variables, and operations that only
-hand their input on. TensorFlow's own rewriting comes later and may merge some.
+functions that it calls, and without what costs a GPU nothing: constants, reads of variables, operations that only hand
+their input on, and those whose results nobody reads. TensorFlow's own rewriting comes later and may merge some.
 """
 
 import argparse
@@ -31,8 +32,16 @@ FREE = {
 
 
 def operations(graph: tf.Graph) -> Iterator[tf.Operation]:
-    """Of a graph and of the functions that it calls."""
-    for operation in graph.get_operations():
+    """Of a graph and of the functions that it calls: those that TensorFlow runs."""
+    left = [operation for operation in graph.get_operations() if operation.op_def.is_stateful]
+    left += [tensor.op for tensor in graph.outputs]
+    needed = set()
+    while left:
+        operation = left.pop()
+        if operation not in needed:
+            needed.add(operation)
+            left += [*operation.control_inputs, *(tensor.op for tensor in operation.inputs)]
+    for operation in needed:
         yield operation
         if operation.type in ("PartitionedCall", "StatefulPartitionedCall"):
             yield from operations(graph._get_function(operation.get_attr("f").name).graph)
@@ -44,12 +53,12 @@ def of_discriminator(operation: tf.Operation) -> bool:
     return kernel.shape[:2] == (4, 4)
 
 
-def step(backbone: str, passes: str) -> tf.Graph:
+def step(backbone: str, passes: str, method: str) -> tf.Graph:
     """The graph of a step."""
     names = "one", "two", "target"
-    settings = {"target": "target", "sources": "one,two", "layout": "joint", "loss_at": "input"}
+    settings = {"target": "target", "sources": "one,two", "layout": "joint"}
     preset = "tiny" if backbone == "tiny" else "paper"
-    config, _ = resolve(preset=preset, settings=settings | {"backbone": backbone, "passes": passes})
+    config, _ = resolve(preset=preset, settings=settings | {"backbone": backbone, "passes": passes, "method": method})
     split = Split((), True, (1,) * len(CITYSCAPES_CLASSES), 0)
     manifests = {
         name: Manifest(
@@ -68,10 +77,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backbone", default="resnet101", help="(default: resnet101)")
     parser.add_argument("--passes", choices=["apart", "together"], nargs="+", default=["apart", "together"])
+    parser.add_argument("--method", default="adversarial", help="(default: adversarial)")
     parser.add_argument("--kinds", type=int, default=12, help="of the most frequent kinds to print (default: 12)")
     options = parser.parse_args()
     for passes in options.passes:
-        found = [each for each in operations(step(options.backbone, passes)) if each.type not in FREE]
+        found = [each for each in operations(step(options.backbone, passes, options.method)) if each.type not in FREE]
         convolutions = [each for each in found if each.type.startswith("Conv2D")]
         own = sum(map(of_discriminator, convolutions))
         print(

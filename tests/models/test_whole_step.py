@@ -72,7 +72,8 @@ def test_against_torch(name):
 
     case = STEPS[name]
     _, state = step_segmenter(case)
-    expected = torch_reference.step(case, STEP_DEPTH, state, step_batch(case), torch.float32)
+    # In float32 Torch's own rounding pushes pixels over a LeakyReLU's bend: 3e-3 of a discriminator's gradient.
+    expected = torch_reference.step(case, STEP_DEPTH, state, step_batch(case), torch.float64)
     losses, gradients, statistics = run(case)
     assert losses == pytest.approx(expected[0], rel=1e-4)
     wanted = without_norms(expected[1])

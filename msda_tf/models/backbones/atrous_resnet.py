@@ -6,8 +6,8 @@ import keras
 import tensorflow as tf
 
 from msda_tf.models.layers.atrous import AtrousConv2D
-from msda_tf.models.layers.frozen_batch_norm import FrozenBatchNorm
-from msda_tf.models.layers.normalization import normalization, normalize
+from msda_tf.models.layers.frozen_batch_norm import Affines, FrozenBatchNorm
+from msda_tf.models.layers.normalization import convolve, normalization
 from msda_tf.models.layers.recompute import recomputed
 
 
@@ -74,12 +74,12 @@ class Bottleneck(keras.layers.Layer):
         for name, shape in shapes.items():
             getattr(self, name).build(shape)
 
-    def call(self, x, training=False):
-        y = tf.nn.relu(normalize(self.bn1, self.conv1(x), training))
-        y = tf.nn.relu(normalize(self.bn2, self.conv2(y), training))
-        y = normalize(self.bn3, self.conv3(y), training)
+    def call(self, x, affines: Affines, training=False):
+        y = tf.nn.relu(convolve(self.conv1, self.bn1, x, training, affines))
+        y = tf.nn.relu(convolve(self.conv2, self.bn2, y, training, affines))
+        y = convolve(self.conv3, self.bn3, y, training, affines)
         if self.project:
-            x = normalize(self.downsample_bn, self.downsample_conv(x), training)
+            x = convolve(self.downsample_conv, self.downsample_bn, x, training, affines)
         return tf.nn.relu(x + y)
 
 
@@ -140,7 +140,8 @@ class AtrousResNet(keras.Model):
                 shape = (None, None, None, self.depth.planes[stage] * self.depth.expansion)
 
     def call(self, images, training=False):
-        x = tf.nn.relu(normalize(self.bn1, self.conv1(images), training))
+        affines = Affines([norm for _, norm in self.foldable()], training)
+        x = tf.nn.relu(convolve(self.conv1, self.bn1, images, training, affines))
         if self.depth.pool:
             # Ceil-mode pooling: one row and column more after than before. Zeros are no maximum after a ReLU.
             x = tf.nn.max_pool2d(tf.pad(x, [[0, 0], [1, 2], [1, 2], [0, 0]]), 3, 2, "VALID")
@@ -148,7 +149,8 @@ class AtrousResNet(keras.Model):
         for stage in self.stages:
             for block in stage:
                 again = self.recompute and training
-                x = recomputed(block, x, training=True) if again else block(x, training=training)
+                arguments = {"affines": affines, "training": training}
+                x = recomputed(block, x, **arguments) if again else block(x, **arguments)
             maps.append(x)
         return maps
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from msda_tf.models.layers.frozen_batch_norm import FrozenBatchNorm
-from msda_tf.models.layers.normalization import normalization, normalize
+from msda_tf.models.layers.frozen_batch_norm import Affines, FrozenBatchNorm
+from msda_tf.models.layers.normalization import convolve, normalization
 from msda_tf.models.layers.recompute import recomputed
 
 EPSILON = 1e-3
@@ -131,12 +131,12 @@ class InvertedBottleneck(keras.layers.Layer):
         pairs = [(self.expand_conv, self.expand_bn)] if self.expand else []
         return [*pairs, (self.depthwise_conv, self.depthwise_bn), (self.project_conv, self.project_bn)]
 
-    def call(self, x, training=False):
+    def call(self, x, affines: Affines, training=False):
         y = x
         if self.expand:
-            y = tf.nn.relu6(normalize(self.expand_bn, self.expand_conv(y), training))
-        y = tf.nn.relu6(normalize(self.depthwise_bn, self.depthwise_conv(y), training))
-        y = normalize(self.project_bn, self.project_conv(y), training)
+            y = tf.nn.relu6(convolve(self.expand_conv, self.expand_bn, y, training, affines))
+        y = tf.nn.relu6(convolve(self.depthwise_conv, self.depthwise_bn, y, training, affines))
+        y = convolve(self.project_conv, self.project_bn, y, training, affines)
         return x + y if self.shortcut else y
 
 
@@ -209,11 +209,13 @@ class EfficientNetLite(keras.Model):
 
     def call(self, images, training=False):
         x = images / INPUT_STD
-        x = tf.nn.relu6(normalize(self.stem_bn, self.stem_conv(x), training))
+        affines = Affines([norm for _, norm in self.foldable()], training)
+        x = tf.nn.relu6(convolve(self.stem_conv, self.stem_bn, x, training, affines))
         maps = []
         for number, block in enumerate(self.blocks):
             again = self.recompute and training
-            x = recomputed(block, x, training=True) if again else block(x, training=training)
+            arguments = {"affines": affines, "training": training}
+            x = recomputed(block, x, **arguments) if again else block(x, **arguments)
             if number in self.map_blocks:
                 maps.append(x)
         return maps

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from msda_tf.models.layers.frozen_batch_norm import FrozenBatchNorm
+from msda_tf.models.layers.frozen_batch_norm import Affines, FrozenBatchNorm
 
 
 def normalization(norm: str, channels: int, name: str, *, epsilon: float = 1e-5) -> keras.layers.Layer:
@@ -21,6 +21,18 @@ def normalization(norm: str, channels: int, name: str, *, epsilon: float = 1e-5)
     return FrozenBatchNorm(update_statistics=norm == "adaptsegnet", epsilon=epsilon, name=name)
 
 
-def normalize(layer: keras.layers.Layer, x: tf.Tensor, training: bool) -> tf.Tensor:
-    """Calls a layer that `normalization` made: `[B, H, W, C]` to the same shape."""
-    return layer(x, training=training) if isinstance(layer, FrozenBatchNorm) else layer(x)
+def convolve(
+    convolution: keras.layers.Layer, norm: keras.layers.Layer, x: tf.Tensor, training: bool, affines: Affines
+) -> tf.Tensor:
+    """`norm(convolution(x))`, as cheaply as it goes, of a convolution without bias and a layer of `normalization`.
+
+    Args:
+      convolution: whose kernel is `[K, K, I, C]`, or a depthwise one's `[K, K, C, 1]`.
+      norm: the layer after it.
+      x: `[B, H, W, I]`.
+      training: whether the pass is one of training.
+      affines: of this pass.
+    """
+    if isinstance(norm, FrozenBatchNorm):
+        return norm(x, training=training, convolution=convolution, affine=affines.of.get(norm))
+    return norm(convolution(x))

@@ -17,8 +17,8 @@ def in_second_pass() -> bool:
     return _SECOND_PASS.get()
 
 
-def recomputed(layer, x: tf.Tensor, *, training: bool) -> tf.Tensor:
-    """`layer(x, training=training)` with the same gradients, keeping only x in between.
+def recomputed(layer, x: tf.Tensor, **arguments) -> tf.Tensor:
+    """`layer(x, **arguments)` with the same gradients for x and variables, keeping only x and arguments in between.
 
     Source: T. Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016.
     """
@@ -31,11 +31,11 @@ def recomputed(layer, x: tf.Tensor, *, training: bool) -> tf.Tensor:
                 again = tf.identity(x)
             with tf.GradientTape() as tape, _second_pass():
                 tape.watch(again)
-                y = layer(again, training=training)
+                y = layer(again, **arguments)
             for_x, *for_variables = tape.gradient(y, [again, *variables], upstream)
             return for_x, for_variables
 
-        return layer(x, training=training), gradient
+        return layer(x, **arguments), gradient
 
     return forward(x)
 
