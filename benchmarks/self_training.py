@@ -3,12 +3,14 @@
     python benchmarks/self_training.py FOLDER --data data --target mine --sources a,b --steps 400
     python benchmarks/self_training.py FOLDER --data data-miniature --target cityscapes --preset tiny --rows main
     python benchmarks/self_training.py FOLDER ... --rows adversarial,self-training --equal-time
+    python benchmarks/self_training.py FOLDER ... --start 400 --rows main
 
 Trains each row on one thread with layout joint, so that one network gives S-All and Max Merge (with --set
-layout=sources in less time, but without S-All), and scores the last checkpoint on the target's labels. With
---equal-time every row has the CPU time that the adversarial one takes for --steps. Time is the process's own CPU time,
-which other programs do not stretch as they do seconds. Everything is kept in FOLDER, with the table in results.md;
-started again, it goes on where it stopped.
+layout=sources in less time, but without S-All), and scores the last checkpoint on the target's labels. With --start, a
+seed's rows but the oracle go on from one network that was trained for so many steps without adaptation; the oracle is
+trained for both numbers of steps. With --equal-time every row has the CPU time that the adversarial one takes for
+--steps, measured as the process's own, which other programs do not stretch as they do seconds. Everything is kept in
+FOLDER, with the table in results.md; started again, it goes on where it stopped.
 """
 
 import argparse
@@ -54,7 +56,7 @@ PARTS = {
 }
 """One change of self-training each; adversarial-first starts from the weights of the row adversarial."""
 
-ROWS = MAIN | PARTS
+ROWS = MAIN | PARTS | {"start": MAIN["no-adapt"]}
 
 
 class Study:
@@ -68,18 +70,20 @@ class Study:
         self.folder, self.preset, self.steps = arguments.folder, arguments.preset, arguments.steps
         self.target, self.data = arguments.target, arguments.data
         self.settings = dict(each.split("=", 1) for each in arguments.settings)
-        self.sources = arguments.sources and arguments.sources.split(",")
+        self.sources, self.start = arguments.sources and arguments.sources.split(","), arguments.start
 
     def config(self, row: str, **fixed) -> TrainConfig:
         """Of a row."""
         settings = {"data": self.data, "target": self.target, "layout": "joint", "evaluate_every": 0, **ROWS[row]}
         if self.sources:
             settings["sources"] = self.sources
+        if self.start and row not in ("oracle", "start"):
+            settings["init"] = str(self.folder / f"start-{fixed['seed']}")
         if row == "oracle":
             labelled = oracle.link(pathlib.Path(self.data), self.target, self.folder / oracle.FOLDER)
             settings |= {"data": str(self.folder / oracle.FOLDER), "sources": [labelled.name]}
         if row == "adversarial-first":
-            settings["init"] = str(self.folder / f"adversarial-{fixed.get('seed', 0)}")
+            settings["init"] = str(self.folder / f"adversarial-{fixed['seed']}")
         if settings.get("self_training_start") == "half":
             settings["self_training_start"] = fixed["steps"] // 2
         settings = settings | self.settings | fixed | {"checkpoint_every": min(50, fixed["steps"])}
@@ -95,6 +99,9 @@ class Study:
         folder = self.folder / f"{name}-{seed}"
         metrics = folder / "metrics.json"
         if not metrics.exists():
+            if self.start:
+                train(self.config("start", steps=self.start, seed=seed), self.folder / f"start-{seed}")
+                steps += self.start if row == "oracle" else 0
             clock = {}
 
             def look(network, step, steps, headline):
@@ -148,12 +155,13 @@ def main() -> None:
     parser.add_argument("--preset", default="self-training-small")
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--start", type=int, default=0, metavar="STEPS", help="without adaptation, before every row")
     parser.add_argument("--rows", default="all", help="main, all, or names with commas between them")
     parser.add_argument("--equal-time", action="store_true")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
     arguments = parser.parse_args()
     study = Study(arguments)
-    names = {"main": list(MAIN), "all": list(ROWS)}.get(arguments.rows) or arguments.rows.split(",")
+    names = {"main": list(MAIN), "all": list(MAIN | PARTS)}.get(arguments.rows) or arguments.rows.split(",")
     classes = list(manifests.find(arguments.data, arguments.target).classes.names)
     rows = {}
     for seed in range(arguments.seeds):
