@@ -25,36 +25,47 @@ os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 
 from msda_tf import files
 from msda_tf.config import TrainConfig, resolve
+from msda_tf.config.presets import PRESETS
 from msda_tf.data import manifest as manifests
 from msda_tf.evaluate import evaluate
 from msda_tf.experiment import oracle
 from msda_tf.train import train
 
-SELF = {"method": "self-training"}
+_PARTS_OF_RECIPE = (
+    "ema_decay", "pseudo_context", "pseudo_threshold", "pseudo_weight", "masked", "mask_ratio", "mask_block"
+)  # fmt: skip
+RECIPE = {key: PRESETS["self-training-small"][key] for key in _PARTS_OF_RECIPE}
+"""What the preset for small machines adds to the published recipes; the rows of any preset have it."""
+
+SELF = {"method": "self-training", **RECIPE}
 MAIN = {
     "no-adapt": {"method": "supervised"},
     "adversarial": {"method": "adversarial"},
     "self-training": SELF,
-    "both": {"method": "adversarial+self-training"},
+    "both": {**SELF, "method": "adversarial+self-training"},
     "oracle": {"method": "supervised"},
 }
 """Row -> its settings; the oracle's source is the target with its labels."""
 
+_UNMASKED, _OF_CROP = {"masked": False}, {"pseudo_context": None}
 PARTS = {
-    "class-thresholds": {**SELF, "pseudo_weight": "class"},
-    "low-threshold": {**SELF, "pseudo_threshold": 0.7},
-    "low-class-thresholds": {**SELF, "pseudo_threshold": 0.8, "pseudo_weight": "class"},
-    "pixel-threshold": {**SELF, "pseudo_weight": "pixel"},
+    "dacs": {**SELF, **_UNMASKED, **_OF_CROP, "pseudo_weight": "share", "pseudo_threshold": 0.968},
+    "share": {**SELF, "pseudo_weight": "share"},
+    "class-thresholds": {**SELF, "pseudo_weight": "class", "pseudo_threshold": 0.8},
+    "high-threshold": {**SELF, "pseudo_threshold": 0.9},
+    "unmasked": {**SELF, **_UNMASKED},
+    "of-crop": {**SELF, **_OF_CROP},
+    "unmasked-of-crop": {**SELF, **_UNMASKED, **_OF_CROP},
+    "hidden": {**SELF, "mask_ratio": 0.7},
     "max-logit-labels": {**SELF, "pseudo_merge": "max-logit"},
     "class-weighted-labels": {**SELF, "pseudo_merge": "class-weighted-probability"},
     "rare-classes": {**SELF, "source_images": "rare-classes", "rare_min_pixels": 100},
     "late-teacher": {**SELF, "self_training_start": "half"},
-    "masked": {**SELF, "masked": True},
     "batch-classes": {**SELF, "classmix_classes": "batch"},
     "no-strong": {**SELF, "colour_jitter": 0.0, "blur": False},
     "adversarial-first": SELF,
 }
-"""One change of self-training each; adversarial-first starts from the weights of the row adversarial."""
+"""One change of self-training each, or DACS's own; adversarial-first starts from the weights of the row adversarial."""
 
 ROWS = MAIN | PARTS | {"start": MAIN["no-adapt"]}
 

@@ -114,8 +114,19 @@ PRESETS: dict[str, dict] = {
     "daformer": _DAFORMER,
     # MIC (CVPR 2023) on DAFormer at half of Cityscapes' size, where its blocks have 32 pixels.
     "mic": {**_DAFORMER, "masked": True, "mask_weight": 1.0, "mask_ratio": 0.7, "mask_block": 32},
-    # Self-training on a small GPU or a patient CPU.
-    "self-training-small": {**_SMALL, "method": "self-training", "layout": "joint", "ema_decay": 0.99},
+    # Self-training on a small GPU or a patient CPU, with what paid in short trainings: docs/studies/self_training.md.
+    "self-training-small": {
+        **_SMALL,
+        "method": "self-training",
+        "layout": "joint",
+        "ema_decay": 0.99,
+        "pseudo_context": 0.75,
+        "pseudo_threshold": 0.6,
+        "pseudo_weight": "pixel",
+        "masked": True,
+        "mask_ratio": 0.3,
+        "mask_block": 32,
+    },
     # Learns the miniature scenes from random weights on two CPU cores.
     "tiny": {
         "backbone": "tiny",
