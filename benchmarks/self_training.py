@@ -105,13 +105,20 @@ class Study:
         kept = self.folder / f"clock-{row}.json"
         return json.loads(kept.read_text()) if kept.exists() else None
 
+    def _train_start(self, seed: int) -> None:
+        """Once: later commands may change what only other rows read."""
+        done = self.folder / f"start-{seed}.json"
+        if not done.exists():
+            train(self.config("start", steps=self.start, seed=seed), self.folder / f"start-{seed}")
+            files.write_json(done, {"steps": self.start})
+
     def scores(self, row: str, seed: int, steps: int, name: str) -> dict:
         """`metrics.json` of a run, which is trained and scored if it is not."""
         folder = self.folder / f"{name}-{seed}"
         metrics = folder / "metrics.json"
         if not metrics.exists():
             if self.start:
-                train(self.config("start", steps=self.start, seed=seed), self.folder / f"start-{seed}")
+                self._train_start(seed)
                 steps += self.start if row == "oracle" else 0
             clock = {}
 
