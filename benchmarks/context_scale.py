@@ -20,6 +20,7 @@ from msda_tf.data import manifest as manifests
 from msda_tf.data import pipeline
 from msda_tf.data.transforms import resize_image
 from msda_tf.evaluation.confusion import class_iou, confusion_matrix
+from msda_tf.inference import merge
 from msda_tf.runs import trained
 
 
@@ -37,28 +38,25 @@ def main() -> None:
     @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([2], tf.int32)])
     def probabilities(image, size):
         """Mean of the branches', float32 `[H, W, C]`."""
-        logits = run.inference.logits(image[None]).values()
-        mean = tf.reduce_mean([tf.nn.softmax(each) for each in logits], axis=0)
+        mean = merge.merge_scores(run.inference.logits(image[None]).values(), "mean-probability")
         return tf.image.resize(mean, size)[0]
 
-    names = [f"{scale:g}" for scale in scales] + [f"1 and {scale:g}" for scale in scales if scale != 1]
-    matrices = dict.fromkeys(names, 0)
-    sureness = {name: [] for name in names}
-    for number, example in enumerate(pipeline.evaluation_images(manifest, manifest.evaluation_split)):
-        if number % arguments.every:
-            continue
+    looks = {f"{scale:g}": (scale,) for scale in scales} | {f"1 and {s:g}": (1.0, s) for s in scales if s != 1}
+    matrices = dict.fromkeys(looks, 0)
+    sureness = {name: [] for name in looks}
+    for example in pipeline.evaluation_images(manifest, manifest.evaluation_split).shard(arguments.every, 0):
         label, size = example["label"].numpy(), tf.shape(example["label"])
         own = {}
         for scale in {*scales, 1.0}:
             scaled = tf.cast(tf.round(tf.cast(size, tf.float32) * scale), tf.int32)
-            own[f"{scale:g}"] = probabilities(resize_image(example["image"], scaled), size).numpy()
-        own |= {name: (own["1"] + own[name.removeprefix("1 and ")]) / 2 for name in names if " and " in name}
-        for name in names:
-            predicted = own[name].argmax(axis=-1).astype(np.uint8)
-            matrices[name] = matrices[name] + confusion_matrix(label, predicted, classes=classes, name=str(number))
-            sureness[name].append(own[name].max(axis=-1).mean())
+            own[scale] = probabilities(resize_image(example["image"], scaled), size).numpy()
+        for name, seen in looks.items():
+            mean = np.mean([own[scale] for scale in seen], axis=0)
+            predicted, image = mean.argmax(axis=-1).astype(np.uint8), os.fsdecode(example["filename"].numpy())
+            matrices[name] = matrices[name] + confusion_matrix(label, predicted, classes=classes, name=image)
+            sureness[name].append(mean.max(axis=-1).mean())
     print("| scale | mean probability of the class, % | mean IoU of the classes that labels show, % |\n|---|---:|---:|")
-    for name in names:
+    for name in looks:
         shown = matrices[name].sum(axis=1) > 0
         miou = np.mean(class_iou(matrices[name])[shown])
         print(f"| {name} | {100 * np.mean(sureness[name]):.1f} | {100 * miou:.1f} |", flush=True)

@@ -25,6 +25,7 @@ os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 
 from msda_tf import files
 from msda_tf.config import TrainConfig, resolve
+from msda_tf.config.branches import MAX_MERGE, NO_ADAPT, S_ALL
 from msda_tf.config.presets import PRESETS
 from msda_tf.data import manifest as manifests
 from msda_tf.evaluate import evaluate
@@ -89,12 +90,12 @@ class Study:
         if self.sources:
             settings["sources"] = self.sources
         if self.start and row not in ("oracle", "start"):
-            settings["init"] = str(self.folder / f"start-{fixed['seed']}")
+            settings["init"] = str(self._run("start", fixed["seed"]))
         if row == "oracle":
             labelled = oracle.link(pathlib.Path(self.data), self.target, self.folder / oracle.FOLDER)
             settings |= {"data": str(self.folder / oracle.FOLDER), "sources": [labelled.name]}
         if row == "adversarial-first":
-            settings["init"] = str(self.folder / f"adversarial-{fixed['seed']}")
+            settings["init"] = str(self._run("adversarial", fixed["seed"]))
         if settings.get("self_training_start") == "half":
             settings["self_training_start"] = fixed["steps"] // 2
         settings = settings | self.settings | fixed | {"checkpoint_every": min(50, fixed["steps"])}
@@ -105,21 +106,23 @@ class Study:
         kept = self.folder / f"clock-{row}.json"
         return json.loads(kept.read_text()) if kept.exists() else None
 
+    def _run(self, name: str, seed: int) -> pathlib.Path:
+        return self.folder / f"{name}-{seed}"
+
     def _train_start(self, seed: int) -> None:
         """Once: later commands may change what only other rows read."""
         done = self.folder / f"start-{seed}.json"
         if not done.exists():
-            train(self.config("start", steps=self.start, seed=seed), self.folder / f"start-{seed}")
+            train(self.config("start", steps=self.start, seed=seed), self._run("start", seed))
             files.write_json(done, {"steps": self.start})
 
     def scores(self, row: str, seed: int, steps: int, name: str) -> dict:
         """`metrics.json` of a run, which is trained and scored if it is not."""
-        folder = self.folder / f"{name}-{seed}"
+        folder = self._run(name, seed)
         metrics = folder / "metrics.json"
         if not metrics.exists():
             if self.start:
                 self._train_start(seed)
-                steps += self.start if row == "oracle" else 0
             clock = {}
 
             def look(network, step, steps, headline):
@@ -142,12 +145,12 @@ def table(rows: dict[str, tuple[float, int, list[dict]]], classes: list[str]) ->
     first = next(iter(rows.values()))[2][0]["branches"]  # all of them are scored on the same labels
     pixels = [sum(row) for row in next(iter(first.values()))["confusion"]]
     shown = [name for name, count in zip(classes, pixels, strict=True) if count]
-    header = ["", "CPU s a step", "steps", "S-All", "Max Merge", *shown]
+    header = ["", "CPU s a step", "steps", S_ALL, MAX_MERGE, *shown]
     lines = [f"| {' | '.join(header)} |", f"|---{'|---:' * (len(header) - 1)}|"]
     for name, (seconds, steps, found) in rows.items():
-        pooled = [_mean(own, shown) for m in found for n, own in m["branches"].items() if n in ("S-All", "No Adapt")]
-        merged = [m["branches"].get("Max Merge") or list(m["branches"].values())[-1] for m in found]  # or one branch
-        ious = [statistics.mean(100 * (scores["iou"][c] or 0) for scores in merged) for c in shown]
+        pooled = [_mean(own, shown) for m in found for n, own in m["branches"].items() if n in (S_ALL, NO_ADAPT)]
+        merged = [m["branches"].get(MAX_MERGE) or list(m["branches"].values())[-1] for m in found]  # or one branch
+        ious = [statistics.mean(_mean(own, [c]) for own in merged) for c in shown]
         cells = [name, f"{seconds:.2f}", str(steps), _spread(pooled), _spread([_mean(own, shown) for own in merged])]
         lines.append(f"| {' | '.join([*cells, *(f'{iou:.1f}' for iou in ious)])} |")
     return "\n".join(lines) + "\n"
@@ -190,6 +193,7 @@ def main() -> None:
                 if own is None or allowed is None:
                     parser.error(f"--equal-time needs the times of adversarial and {row}: run it without, first")
                 steps, name = round(steps * allowed / own), f"{row}-equal-time"
+            steps += study.start if row == "oracle" else 0
             scores = study.scores(row, seed, steps, name)
             rows.setdefault(name, (study.seconds_of_a_step(row) or 0.0, steps, []))[2].append(scores)
             text = table(rows, classes)

@@ -17,8 +17,6 @@ from msda_tf.data.rare_classes import RareSampling
 from msda_tf.methods import METHODS
 from msda_tf.training import replicas
 
-_OF_TARGET = ("image", "inside", "context", "window")
-
 
 class Batches:
     """Makes the batches that `msda_tf.methods.contract.Method.step` takes, spread over the devices.
@@ -78,7 +76,7 @@ class Batches:
                 "sources": [
                     {"image": images["image"], "label": images["label"], "mean": mean} for images, mean in sources
                 ],
-                "target": {name: own[name] for name in _OF_TARGET if name in own} | {"mean": target_mean},
+                "target": {name: maps for name, maps in own.items() if name != "filename"} | {"mean": target_mean},
                 "names": [images["filename"] for images, _ in sources] + [own["filename"]],
             }
             step += 1
