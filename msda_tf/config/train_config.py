@@ -248,6 +248,15 @@ class TrainConfig:
         maximum=1,
         only_for=_WITH_TEACHER,
     )
+    pseudo_floor: float = knob(
+        0.0,
+        "each class keeps at least this part of its share in the sources' labels (the mean over the sources that show "
+        "it): the teacher gives a class that falls below it up to ten times its probability, so that small classes do "
+        "not go under; 0: what is likeliest",
+        minimum=0,
+        maximum=1,
+        only_for=_WITH_TEACHER,
+    )
     pseudo_margins: tuple[float, float, float, float] = knob(
         (0.0, 0.0, 0.0, 0.0),
         "top, bottom, left and right parts of target images whose pseudo-labels weigh nothing: DAFormer has 0.03, "

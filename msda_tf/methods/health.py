@@ -42,7 +42,7 @@ def collapsed(rows: Sequence[Row]) -> list[str]:
         return []
     return [
         f"the teacher labels no pixel of the target as {', '.join(gone)} since step {step}, which the sources "
-        "show: if the target does, try pseudo_weight=class or source_images=rare-classes"
+        "show: if the target does, try pseudo_floor=0.5, pseudo_weight=class or source_images=rare-classes"
     ]
 
 

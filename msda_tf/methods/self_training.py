@@ -18,6 +18,7 @@ from msda_tf.errors import UsageError
 from msda_tf.inference.merge import CALIBRATED
 from msda_tf.inference.networks import build_segmenter
 from msda_tf.methods import METHODS, adversarial, feature_distance, losses, moving_average, supervised
+from msda_tf.methods.class_floor import ClassFloor
 from msda_tf.methods.domain_pass import HeadLosses, Term
 from msda_tf.methods.teacher import Shares, State, Teacher
 from msda_tf.methods.views import Views
@@ -39,9 +40,10 @@ def make(*, config: TrainConfig, segmenter, feeds, strategy) -> "SelfTraining":
 
     classes, calibrated = segmenter.num_classes, config.pseudo_merge in CALIBRATED
     shares = Shares(len(segmenter.branches), classes) if calibrated else None
+    floor = ClassFloor(classes) if config.pseudo_floor else None
     return SelfTraining(
         base=base.make(config=config, segmenter=segmenter, feeds=feeds, strategy=strategy),
-        teacher=Teacher(config, segmenter, another(), State(classes), strategy, shares),
+        teacher=Teacher(config, segmenter, another(), State(classes), strategy, shares, floor),
         start=another().backbone if config.feature_distance else None,
     )
 
@@ -64,6 +66,8 @@ class SelfTraining:
         self.checkpointables = base.checkpointables | {"teacher": teacher.network, "self_training": teacher.state}
         if teacher.shares is not None:
             self.checkpointables["pseudo_shares"] = teacher.shares
+        if teacher.floor is not None:
+            self.checkpointables["pseudo_floor"] = teacher.floor
         if start is not None:
             self.checkpointables["start"] = start
         self.views = Views(self.config, self.segmenter.num_classes)

@@ -21,7 +21,7 @@ from msda_tf.inference.members import Inference
 from msda_tf.inference.merge import CALIBRATED, shares_of
 from msda_tf.inference.networks import build_segmenter, member
 from msda_tf.inference.unlabelled import Unlabelled
-from msda_tf.methods import METHODS
+from msda_tf.methods import METHODS, class_floor
 from msda_tf.methods.batches import Batches
 from msda_tf.training import graph_cost, memory, replicas
 from msda_tf.training.trainer import Evaluation
@@ -61,12 +61,8 @@ class SegmentationTask:
                 config.method, config=config, segmenter=self.segmenter, feeds=network.feeds, strategy=strategy
             )
         self._seen: dict | None = None
-        self._in_sources = {
-            number
-            for name in config.sources
-            for number, pixels in enumerate(manifests[name].splits[manifests[name].training_split].class_pixels)
-            if pixels
-        }
+        sources = [manifests[name] for name in config.sources]
+        self._pixels_of_sources = [source.splits[source.training_split].class_pixels for source in sources]
         self._step = replicas.step_on_all(self.method.step, strategy)
         self._undecided = config.passes == "auto" and config.norm != "adaptsegnet"
         self.checkpointables = {"segmenter": self.segmenter} | self.method.checkpointables
@@ -106,6 +102,9 @@ class SegmentationTask:
         """To be called before the first step, when starting weights are there: all networks have the same."""
         if METHODS[self.config.method].teacher:
             self.method.begin()
+            if self.method.teacher.floor is not None:
+                shares = class_floor.source_shares(self._pixels_of_sources)
+                self.method.teacher.floor.floors.assign(self.config.pseudo_floor * shares)
 
     def train_step(self, batch: dict) -> dict[str, tf.Tensor]:
         """Runs one step on a batch of `batches`: losses and norms, float32 scalars at the weights before it."""
@@ -128,7 +127,7 @@ class SegmentationTask:
     def _is_told(self, metric: str) -> bool:
         """Whether it is worth a curve: classes that no source shows cannot be learned."""
         _, _, number = metric.rpartition("/")
-        return not number.isdecimal() or int(number) in self._in_sources
+        return not number.isdecimal() or any(pixels[int(number)] for pixels in self._pixels_of_sources)
 
     def _named(self, metric: str) -> str:
         """A metric's name, with its class's own instead of a number."""

@@ -8,6 +8,7 @@ import tensorflow as tf
 from msda_tf.config import TrainConfig
 from msda_tf.inference import merge
 from msda_tf.methods import moving_average, pseudo_labels
+from msda_tf.methods.class_floor import ClassFloor
 from msda_tf.models.layers.resize import upsample
 from msda_tf.models.preprocess import centred
 from msda_tf.models.segmenter import MultiSourceSegmenter
@@ -71,13 +72,15 @@ class Teacher:
       network: another one of its kind, without discriminators, that becomes the teacher.
       state: see `State`.
       shares: of the network's branches, in their order, with a `pseudo_merge` that goes by held-out images.
+      floor: under the classes' shares, with `pseudo_floor`.
       strategy: in whose scope all of them were made.
     """
 
     def __init__(self, config: TrainConfig, student: MultiSourceSegmenter, network: MultiSourceSegmenter, state: State,
-                 strategy: tf.distribute.Strategy, shares: Shares | None = None):  # fmt: skip
+                 strategy: tf.distribute.Strategy, shares: Shares | None = None,
+                 floor: ClassFloor | None = None):  # fmt: skip
         self.config, self.network, self.state, self._strategy = config, network, state, strategy
-        self.shares = shares
+        self.shares, self.floor = shares, floor
         self._by_path = {variable.path: variable for variable in student.variables}
         # What is not trained is constant but for BatchNorm's statistics, where they are updated.
         self._averages = [each for each in network.variables if each.trainable or config.norm == "adaptsegnet"]
@@ -120,6 +123,8 @@ class Teacher:
         for c in range(classes):
             metrics[f"pseudo_label_share/{c}"] = counts[c] / pixels / replicas
             metrics[f"pseudo_label_sureness/{c}"] = sureness[c] / replicas
+        if self.floor is not None:
+            self.floor.follow(counts / pixels)
         if self.shares is not None:
             means = tf.reduce_mean(self.shares.by_class.value, axis=1)
             for branch, mean in zip(self.network.branches, tf.unstack(means), strict=True):
@@ -133,6 +138,8 @@ class Teacher:
             whole = self._scores(target["context"], target["mean"])
             seen = tf.image.crop_and_resize(whole, target["window"], tf.range(whole.shape[0]), scores.shape[1:3])
             scores = (scores + seen) / 2
+        if self.floor is not None:
+            scores = self.floor.priced(scores, self.config.pseudo_merge)
         return pseudo_labels.labels_and_confidence(scores, self.config.pseudo_merge)
 
     def _scores(self, images: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:

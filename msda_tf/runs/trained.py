@@ -29,7 +29,7 @@ from msda_tf.training.checkpoints import Checkpoints
 _SELECTED = {"best": "on the target's labels", "unlabelled": "by its estimate, without the target's labels"}
 
 # What a checkpoint holds beyond what segments.
-_NOT_FOR_INFERENCE = r"\w+_optimizer|segmenter/\w+_module/discriminator_.+|self_training|pseudo_shares|start"
+_NOT_FOR_INFERENCE = r"\w+_optimizer|segmenter/\w+_module/discriminator_.+|self_training|pseudo_(shares|floor)|start"
 
 
 @dataclass(frozen=True)

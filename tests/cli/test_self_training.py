@@ -15,6 +15,7 @@ from msda_tf.config.branches import plan
 from msda_tf.data.corrupt import CorruptRecords
 from msda_tf.errors import UsageError
 from msda_tf.evaluation import cross_source
+from msda_tf.methods import class_floor
 from msda_tf.methods.task import SegmentationTask
 from msda_tf.runs import listing
 from msda_tf.training.workers import local_strategy
@@ -102,15 +103,18 @@ def test_networks_share_no_teacher(prepared_data):
 
 
 def test_a_run_whose_pseudo_labels_go_by_held_out_images_can_be_used(prepared_data, tmp_path, capsys):
-    """Its checkpoints hold the branches' parts, too, which nothing but training needs."""
-    rule = {"pseudo_merge": "class-weighted-probability", "pseudo_merge_every": 2, "held_out": 20}
+    """Its checkpoints hold the branches' parts and the classes' prices, too, which nothing but training needs."""
+    rule = {"pseudo_merge": "class-weighted-probability", "pseudo_merge_every": 2, "held_out": 20, "pseudo_floor": 0.5}
     run = train.train(config(prepared_data, layout="sources", steps=2, evaluate_every=0, **rule), tmp_path / "run")
     assert "Max Merge" in msda_tf(capsys, "evaluate", "--run", run.directory)
 
 
 def test_held_out_images_weigh_the_branches_that_label_the_target(prepared_data, tmp_path):
-    """Every second step, by the teacher's table of that moment; also in training that goes on from a checkpoint."""
-    rule = {"pseudo_merge": "class-weighted-probability", "pseudo_merge_every": 2, "held_out": 20}
+    """Every second step, by the teacher's table of that moment; also in training that goes on from a checkpoint.
+
+    So it is with the prices of classes that have less than their floor in the sources' labels.
+    """
+    rule = {"pseudo_merge": "class-weighted-probability", "pseudo_merge_every": 2, "held_out": 20, "pseudo_floor": 0.5}
     given = config(prepared_data, layout="sources", **rule)
     manifests, (network,) = train.load_manifests(given), plan(given)
 
@@ -118,6 +122,10 @@ def test_held_out_images_weigh_the_branches_that_label_the_target(prepared_data,
     task = SegmentationTask(config=given, network=network, manifests=manifests, **options)
     objects, seen = tf.train.Checkpoint(**task.checkpointables), []
     task.begin()
+    pixels = [manifests[name].splits["train"].class_pixels for name in given.sources]
+    floor = task.method.teacher.floor
+    np.testing.assert_allclose(floor.floors, 0.5 * class_floor.source_shares(pixels))
+    assert (floor.floors.numpy() > 0).sum() == 5
     batches = task.batches(0)
     for number in range(4):
         cells = task.held_out.cells()  # the teacher serves
@@ -133,11 +141,14 @@ def test_held_out_images_weigh_the_branches_that_label_the_target(prepared_data,
             saved = objects.write(str(tmp_path / "weights"))
     assert np.array_equal(seen[0][1], seen[1][1]) and not np.array_equal(seen[1][1], seen[2][1])
 
-    ended = [variable.numpy() for variable in task.method.serves.variables]
+    ended, prices = [variable.numpy() for variable in task.method.serves.variables], floor.log_prices.numpy()
+    assert prices.any()
+    floor.log_prices.assign(np.zeros_like(prices))
     task.method.teacher.shares.by_class.assign(np.zeros_like(seen[0][1]))
     objects.read(saved).assert_consumed()
     task.train_step(next(task.batches(3)))
     np.testing.assert_array_equal(task.method.teacher.shares.by_class, seen[2][1])
+    np.testing.assert_array_equal(floor.log_prices, prices)
     for again, before in zip(task.method.serves.variables, ended, strict=True):
         np.testing.assert_array_equal(again, before, err_msg=again.path)
 

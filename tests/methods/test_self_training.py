@@ -14,6 +14,7 @@ from msda_tf.config import TrainConfig
 from msda_tf.inference import merge
 from msda_tf.inference.networks import dtype_policy
 from msda_tf.methods.adversarial import Adversarial
+from msda_tf.methods.class_floor import ClassFloor
 from msda_tf.methods.self_training import SelfTraining
 from msda_tf.methods.supervised import Supervised
 from msda_tf.methods.teacher import Shares, State, Teacher
@@ -67,7 +68,9 @@ def make(strategy=None, feeds=FEEDS, **changes):
     else:
         base = Supervised(**options)
     shares = Shares(len(branches), CLASSES) if config.pseudo_merge in merge.CALIBRATED else None
-    teacher = Teacher(config, segmenter, network(branches, seed=8, config=config), State(CLASSES), strategy, shares)
+    floor = ClassFloor(CLASSES) if config.pseudo_floor else None
+    like = network(branches, seed=8, config=config)
+    teacher = Teacher(config, segmenter, like, State(CLASSES), strategy, shares, floor)
     start = network(branches, seed=9, config=config).backbone if config.feature_distance else None
     method = SelfTraining(base=base, teacher=teacher, start=start)
     method.begin()
@@ -165,6 +168,28 @@ def test_pseudo_labels_of_weighted_branches(eager):
     np.testing.assert_allclose(told, weights.mean(axis=1), rtol=1e-5)
 
 
+def test_a_class_with_a_price_is_given_more(eager):
+    """By its price, which changes labels and confidence and follows the share of the labels; the others' stay."""
+    step, target = make(pseudo_floor=0.5), batch()["target"]
+    plain, _ = step.teacher.predict(target)
+    rarest = int(np.bincount(plain.numpy().ravel(), minlength=CLASSES).argmin())
+    floors = np.zeros(CLASSES, np.float32)
+    floors[rarest] = 0.5
+    step.teacher.floor.floors.assign(floors)
+    step.teacher.floor.log_prices.assign(np.log(3) * (floors > 0))
+    maps = step.teacher.network(tf.cast(target["image"], tf.float32) - target["mean"], training=False)["output"]
+    scores = resize(tf.reduce_mean([tf.nn.softmax(each) for each in maps.values()], axis=0)).numpy()
+    scores[..., rarest] *= 3
+    labels, confidence = step.teacher.predict(target)
+    np.testing.assert_array_equal(labels, scores.argmax(-1))
+    np.testing.assert_allclose(confidence, scores.max(-1) / scores.sum(-1), rtol=1e-5)
+    metrics = step(batch())
+    share = float(metrics[f"pseudo_label_share/{rarest}"])
+    assert share > (plain.numpy() == rarest).mean()
+    expected = np.log(3) * (floors > 0) + 0.05 * (1 - share / 0.5) * (floors > 0)
+    np.testing.assert_allclose(step.teacher.floor.log_prices, expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_the_teacher_follows_all_weights(eager, when):
     step = make(ema_when=when)
@@ -220,7 +245,7 @@ def plain():
 
 ALL = {
     "method": "adversarial+self-training", "masked": True, "feature_distance": True, "pseudo_weight": "pixel",
-    "pseudo_merge": "class-weighted-probability",
+    "pseudo_merge": "class-weighted-probability", "pseudo_floor": 0.5,
 }  # fmt: skip
 
 
@@ -262,7 +287,7 @@ EXTREMES = {
     "everything": {
         "method": "adversarial+self-training", "masked": True, "feature_distance": True, "pseudo_weight": "class",
         "classmix_classes": "batch", "loss_over": "all", "colour_jitter": 0.2, "blur": True, "accumulate": 2,
-        "ema_when": "after", "pseudo_merge": "max-logit",
+        "ema_when": "after", "pseudo_merge": "max-logit", "pseudo_floor": 1.0,
     },
     "no things": {"feature_distance": True, "feature_distance_classes": (254,)},
 }  # fmt: skip
