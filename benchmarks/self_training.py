@@ -33,7 +33,8 @@ from msda_tf.experiment import oracle
 from msda_tf.train import train
 
 _PARTS_OF_RECIPE = (
-    "ema_decay", "pseudo_context", "pseudo_threshold", "pseudo_weight", "masked", "mask_ratio", "mask_block"
+    "ema_decay", "pseudo_context", "pseudo_threshold", "pseudo_weight", "pseudo_floor", "masked", "mask_ratio",
+    "mask_block"
 )  # fmt: skip
 RECIPE = {key: PRESETS["self-training-small"][key] for key in _PARTS_OF_RECIPE}
 """What the preset for small machines adds to the published recipes; the rows of any preset have it."""
@@ -48,12 +49,14 @@ MAIN = {
 }
 """Row -> its settings; the oracle's source is the target with its labels."""
 
-_UNMASKED, _OF_CROP = {"masked": False}, {"pseudo_context": None}
+_UNMASKED, _OF_CROP, _NO_FLOOR = {"masked": False}, {"pseudo_context": None}, {"pseudo_floor": 0.0}
 PARTS = {
-    "dacs": {**SELF, **_UNMASKED, **_OF_CROP, "pseudo_weight": "share", "pseudo_threshold": 0.968},
+    "dacs": {**SELF, **_UNMASKED, **_OF_CROP, **_NO_FLOOR, "pseudo_weight": "share", "pseudo_threshold": 0.968},
     "share": {**SELF, "pseudo_weight": "share"},
     "class-thresholds": {**SELF, "pseudo_weight": "class", "pseudo_threshold": 0.8},
     "high-threshold": {**SELF, "pseudo_threshold": 0.9},
+    "no-floor": {**SELF, **_NO_FLOOR},
+    "class-thresholds-no-floor": {**SELF, **_NO_FLOOR, "pseudo_weight": "class", "pseudo_threshold": 0.8},
     "unmasked": {**SELF, **_UNMASKED},
     "of-crop": {**SELF, **_OF_CROP},
     "unmasked-of-crop": {**SELF, **_UNMASKED, **_OF_CROP},
