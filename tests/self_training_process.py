@@ -22,9 +22,11 @@ assert strategy.num_replicas_in_sync == devices
 with strategy.scope():
     step = make(
         strategy, feeds=SMALL, method="adversarial+self-training", masked=True, feature_distance=True,
-        pseudo_weight="class",
+        pseudo_weight="class", pseudo_floor=0.5,
         classmix_classes="batch", colour_jitter=0.2, blur=True,
     )  # fmt: skip
+
+    step.teacher.floor.floors.assign([0.3, 0.25, 0.2, 0.15, 0.1])
 
 for number in range(3):
     given = batch(number, 1)
@@ -32,6 +34,6 @@ for number in range(3):
 losses = {name: float(value) for name, value in metrics.items() if not name.startswith("gradient_norm")}
 sums = {
     name: [float(tf.reduce_sum(tf.abs(variable))) for variable in network.variables]
-    for name, network in (("weights", step.segmenter), ("teacher", step.teacher.network))
+    for name, network in (("weights", step.segmenter), ("teacher", step.teacher.network), ("floor", step.teacher.floor))
 }
 print("RESULT " + json.dumps({"losses": losses, **sums}))
