@@ -50,13 +50,14 @@ MAIN = {
 """Row -> its settings; the oracle's source is the target with its labels."""
 
 _UNMASKED, _OF_CROP, _NO_FLOOR = {"masked": False}, {"pseudo_context": None}, {"pseudo_floor": 0.0}
+_BY_CLASS = {"pseudo_weight": "class", "pseudo_threshold": 0.8}
 PARTS = {
     "dacs": {**SELF, **_UNMASKED, **_OF_CROP, **_NO_FLOOR, "pseudo_weight": "share", "pseudo_threshold": 0.968},
     "share": {**SELF, "pseudo_weight": "share"},
-    "class-thresholds": {**SELF, "pseudo_weight": "class", "pseudo_threshold": 0.8},
+    "class-thresholds": {**SELF, **_BY_CLASS},
     "high-threshold": {**SELF, "pseudo_threshold": 0.9},
     "no-floor": {**SELF, **_NO_FLOOR},
-    "class-thresholds-no-floor": {**SELF, **_NO_FLOOR, "pseudo_weight": "class", "pseudo_threshold": 0.8},
+    "class-thresholds-no-floor": {**SELF, **_BY_CLASS, **_NO_FLOOR},
     "unmasked": {**SELF, **_UNMASKED},
     "of-crop": {**SELF, **_OF_CROP},
     "unmasked-of-crop": {**SELF, **_UNMASKED, **_OF_CROP},

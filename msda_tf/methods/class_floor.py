@@ -75,4 +75,4 @@ class ClassFloor(keras.layers.Layer):
     def follow(self, given: tf.Tensor) -> None:
         """Takes the next prices, after labels of which each class has the share `given`, the same on all devices."""
         prices = next_log_prices(self.log_prices.value, given, self.floors.value)
-        moving_average.assign([(self.log_prices.value, prices)], lambda variable, value: variable.assign(value))
+        moving_average.assign([(self.log_prices.value, prices)])

@@ -28,7 +28,7 @@ def follow(averages: Sequence[keras.Variable], originals: Sequence[keras.Variabl
       decay: float32 `[]`, the same in all replicas.
     """
     pairs = [(old.value, new.value) for old, new in zip(averages, originals, strict=True)]
-    assign(
+    _on_all(
         pairs, lambda average, new, factor: average.assign(averaged(average, tf.convert_to_tensor(new), factor)), decay
     )
 
@@ -39,7 +39,16 @@ def copy(copies: Sequence[keras.Variable], originals: Sequence[keras.Variable]) 
         each.assign(original)
 
 
-def assign(pairs, update, *arguments) -> None:
+def assign(pairs) -> None:
+    """Gives variables the values of tensors, inside a replica's step.
+
+    Args:
+      pairs: (variable, value) that every replica has alike.
+    """
+    _on_all(pairs, lambda variable, value: variable.assign(value))
+
+
+def _on_all(pairs, update, *arguments) -> None:
     """`update(variable, value, *arguments)` of each pair on every device, as optimizers do it.
 
     Args:

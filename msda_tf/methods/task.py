@@ -63,6 +63,7 @@ class SegmentationTask:
         self._seen: dict | None = None
         sources = [manifests[name] for name in config.sources]
         self._pixels_of_sources = [source.splits[source.training_split].class_pixels for source in sources]
+        self._in_sources = np.any(self._pixels_of_sources, axis=0)
         self._step = replicas.step_on_all(self.method.step, strategy)
         self._undecided = config.passes == "auto" and config.norm != "adaptsegnet"
         self.checkpointables = {"segmenter": self.segmenter} | self.method.checkpointables
@@ -127,7 +128,7 @@ class SegmentationTask:
     def _is_told(self, metric: str) -> bool:
         """Whether it is worth a curve: classes that no source shows cannot be learned."""
         _, _, number = metric.rpartition("/")
-        return not number.isdecimal() or any(pixels[int(number)] for pixels in self._pixels_of_sources)
+        return not number.isdecimal() or self._in_sources[int(number)]
 
     def _named(self, metric: str) -> str:
         """A metric's name, with its class's own instead of a number."""

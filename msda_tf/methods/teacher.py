@@ -138,18 +138,18 @@ class Teacher:
             whole = self._scores(target["context"], target["mean"])
             seen = tf.image.crop_and_resize(whole, target["window"], tf.range(whole.shape[0]), scores.shape[1:3])
             scores = (scores + seen) / 2
-        if self.floor is not None:
-            scores = self.floor.priced(scores, self.config.pseudo_merge)
         return pseudo_labels.labels_and_confidence(scores, self.config.pseudo_merge)
 
     def _scores(self, images: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
-        """The branches' small maps, merged and up-sampled: float32 `[B, H, W, C]`."""
+        """The branches' small maps, merged, with the classes' prices, and up-sampled: float32 `[B, H, W, C]`."""
         config, level = self.config, self.config.merge_level
         inputs = centred(images, mean)
         branches, parts = self.network.branches, None if self.shares is None else self.shares.parts()
         maps = self.network(inputs, branches=branches, levels=(level,), training=False)[level]
         maps = [tf.cast(maps[branch], tf.float32) for branch in branches]
         scores = merge.merge_scores(maps, config.pseudo_merge, parts)
+        if self.floor is not None:
+            scores = self.floor.priced(scores, config.pseudo_merge)
         return upsample(scores, images.shape[1:3], align_corners=config.align_corners)
 
     def weigh(self, target, labels, confidence, *, sureness: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
@@ -169,10 +169,10 @@ class Teacher:
         decay = moving_average.decay_at(self.state.steps.value, _SURENESS_DECAY)
         mean = tf.math.divide_no_nan(sums, counts)
         new = tf.where(counts > 0, tf.where(old > 0, moving_average.averaged(old, mean, decay), mean), old)
-        moving_average.assign([(old, new)], lambda variable, value: variable.assign(value))
+        moving_average.assign([(old, new)])
         return new
 
     def count(self) -> None:
         """Ends a step."""
         steps = self.state.steps.value
-        moving_average.assign([(steps, steps + 1)], lambda variable, value: variable.assign(value))
+        moving_average.assign([(steps, steps + 1)])
