@@ -22,9 +22,8 @@ import numpy as np
 from unequal_sources import Scorer
 
 from msda_tf.evaluation import cross_source
-from msda_tf.evaluation.calibration import expected_miou, probabilities
+from msda_tf.evaluation.calibration import expected_matrix, expected_miou, probabilities
 from msda_tf.evaluation.confusion import class_iou, confusion_matrix
-from msda_tf.evaluation.unlabelled import expected_matrix
 
 Weights = Mapping[str, float | np.ndarray]
 """Branch -> its say, or its say in each class `[C]`; nothing adds up to 1 yet."""

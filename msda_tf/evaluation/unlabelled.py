@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from msda_tf.evaluation.calibration import expected_miou, one_hot, probabilities
+from msda_tf.evaluation.calibration import expected_matrix, expected_miou, probabilities
 from msda_tf.evaluation.cross_source import Calibration, Cells, at
 
 _NEIGHBOURS = 256
@@ -45,16 +45,6 @@ class Estimate:
     density: float
 
 
-def expected_matrix(labels: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """A confusion matrix filled by probabilities: float64 `[C, C]`, row = predicted class, column = class.
-
-    Args:
-      labels: predicted trainIds `[P]`.
-      probability: float `[P, C]` of each class.
-    """
-    return (one_hot(labels, probability.shape[1]).T @ probability).astype(np.float64)
-
-
 def entropy(probability: np.ndarray) -> float:
     """Mean entropy of probabilities `[P, C]`, nats."""
     return float(-(probability * np.log(np.maximum(probability, 1e-12))).sum(axis=1).mean())
@@ -68,7 +58,8 @@ def neighbourhood_density(probability: np.ndarray, temperature: float = 0.05) ->
       temperature: of the softmax over likenesses; the paper's.
     """
     unit = probability / np.linalg.norm(probability, axis=1, keepdims=True)
-    likeness = unit @ unit.T / temperature
+    # einsum, not BLAS: see `expected_matrix`.
+    likeness = np.einsum("pc,qc->pq", unit, unit) / temperature
     np.fill_diagonal(likeness, -np.inf)
     return entropy(probabilities(likeness))
 

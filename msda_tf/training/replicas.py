@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from msda_tf.training.workers import place
+
 
 def step_on_all(replica_step: Callable, strategy: tf.distribute.Strategy):
     """A graph of a batch that runs `replica_step` on every device and adds up the metrics it gives.
@@ -48,7 +50,7 @@ def gradient_norm(gradients, optimizer) -> tf.Tensor:
 
 def distribute(
     make: Callable[[int, int], tf.data.Dataset], strategy: tf.distribute.Strategy, *, batch_size: int
-) -> tf.distribute.DistributedDataset:
+) -> tf.data.Dataset | tf.distribute.DistributedDataset:
     """Batches for every device.
 
     Args:
@@ -56,6 +58,11 @@ def distribute(
       strategy: the devices.
       batch_size: of a global batch.
     """
+    worker, workers = place()
+    if strategy.num_replicas_in_sync == workers and not tf.config.list_logical_devices("GPU"):
+        # Nothing is to be sent to a device ahead of its step. Iterators that do that have a tuner's thread, whatever
+        # the data set's options say, and at times that thread takes up to a minute to end.
+        return make(worker, workers)
 
     def dataset(context: tf.distribute.InputContext):
         batches = make(context.input_pipeline_id, context.num_input_pipelines)

@@ -91,17 +91,12 @@ class Workers:
             ) from None
 
 
-def machines() -> int:
-    """How many workers TF_CONFIG names; 1 without it.
+def place() -> tuple[int, int]:
+    """(index of this worker, how many TF_CONFIG names); (0, 1) without it.
 
     Raises:
       UsageError: TF_CONFIG is not what TensorFlow describes.
     """
-    return _task()[1]
-
-
-def _task() -> tuple[int, int]:
-    """(index of this process, how many there are)."""
     text = os.environ.get("TF_CONFIG")
     if not text:
         return 0, 1
@@ -129,7 +124,7 @@ def connect() -> Workers:
     Raises:
       UsageError: TF_CONFIG is not what TensorFlow describes.
     """
-    index, count = _task()
+    index, count = place()
     if count == 1:
         return Workers(local_strategy())
     logging.warning("worker %d of %d: waiting for the others", index, count)

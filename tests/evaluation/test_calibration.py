@@ -46,6 +46,17 @@ def test_equals_a_loop(k):
     assert found.accuracy() == pytest.approx(len(hits) / len(known))
 
 
+def test_expected_matrix_equals_a_loop():
+    generator = np.random.default_rng(0)
+    soft, labels = calibration.probabilities(generator.normal(0, 1, (50, CLASSES))), generator.integers(0, CLASSES, 50)
+    expected = np.zeros((CLASSES, CLASSES))
+    for row, label in zip(soft, labels, strict=True):
+        expected[label] += row
+    np.testing.assert_allclose(calibration.expected_matrix(labels, soft), expected, rtol=1e-6)
+    certain = np.eye(CLASSES, dtype=np.float32)[labels]
+    assert calibration.expected_miou(calibration.expected_matrix(labels, certain)) == pytest.approx(1)
+
+
 def test_the_temperature_that_made_the_labels_is_found():
     logits, labels = pixels(20000, scale=3.0)
     found = calibration.tally(logits, labels)

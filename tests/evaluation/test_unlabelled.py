@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from msda_tf.evaluation import calibration, cross_source, unlabelled
+from msda_tf.evaluation import cross_source, unlabelled
 from msda_tf.evaluation.calibration import probabilities, tally
 from msda_tf.evaluation.confusion import class_iou, confusion_matrix
 from msda_tf.evaluation.cross_source import Cell
@@ -57,17 +57,6 @@ def test_the_estimate_is_near_the_truth_and_so_is_the_accuracy(collected):
     merged = estimates["Max Merge"]
     assert merged.miou == pytest.approx(miou, abs=0.02) and merged.own is None
     assert estimates["S1"].agreement == 1 and estimates["S1"].entropy > 0
-
-
-def test_expected_matrix_equals_a_loop():
-    generator = np.random.default_rng(0)
-    soft, labels = probabilities(generator.normal(0, 1, (50, CLASSES))), generator.integers(0, CLASSES, 50)
-    expected = np.zeros((CLASSES, CLASSES))
-    for row, label in zip(soft, labels, strict=True):
-        expected[label] += row
-    np.testing.assert_allclose(unlabelled.expected_matrix(labels, soft), expected, rtol=1e-5)
-    certain = np.eye(CLASSES, dtype=np.float32)[labels]
-    assert calibration.expected_miou(unlabelled.expected_matrix(labels, certain)) == pytest.approx(1)
 
 
 def test_entropy_and_neighbourhood_density_equal_loops():
