@@ -37,6 +37,7 @@ from .terminal import say
 )
 @options.select
 @options.serve
+@options.window
 @click.option("--unlabelled", is_flag=True, help="Estimate without labels, even where there are some.")
 @click.option("--pictures", "panels", type=click.IntRange(0), default=0, help="Write this many panels to RUN/pictures.")
 @options.palette

@@ -1,7 +1,5 @@
 """`msda-tf export`."""
 
-import re
-
 import click
 
 from msda_tf.errors import UsageError
@@ -9,18 +7,6 @@ from msda_tf.image_files.headers import LARGEST
 
 from . import elsewhere, options, quiet
 from .terminal import command_line, say
-
-
-class Size(click.ParamType):
-    """WIDTHxHEIGHT, as (height, width)."""
-
-    name = "WIDTHxHEIGHT"
-
-    def convert(self, value, param, ctx):
-        size = re.fullmatch(r"0*([1-9]\d{0,8})x0*([1-9]\d{0,8})", value.lower(), re.ASCII)
-        if size is None:
-            self.fail(f"{value[:60]!r} is no size: expected WIDTHxHEIGHT, such as 1024x512", param, ctx)
-        return int(size[2]), int(size[1])
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -31,10 +17,11 @@ class Size(click.ParamType):
 @options.mean_of
 @options.select
 @options.serve
+@options.window
 @options.palette
 @click.option("--confidence", is_flag=True, help="Also give the probability of each pixel's class.")
 @click.option("--color-map", is_flag=True, help="Also give the label map in the classes' colours.")
-@click.option("--size", type=Size(), help="Take only images of this size.  [default: any]")
+@click.option("--size", type=options.Size(), help="Take only images of this size.  [default: any]")
 @click.option(
     "--scale",
     type=options.Number(0, 4, min_open=True),

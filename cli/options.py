@@ -3,6 +3,7 @@
 import math
 import os
 import pathlib
+import re
 
 import click
 
@@ -63,6 +64,18 @@ class Number(click.FloatRange):
         return number
 
 
+class Size(click.ParamType):
+    """WIDTHxHEIGHT, as (height, width)."""
+
+    name = "WIDTHxHEIGHT"
+
+    def convert(self, value, param, ctx):
+        size = re.fullmatch(r"0*([1-9]\d{0,8})x0*([1-9]\d{0,8})", value.lower(), re.ASCII)
+        if size is None:
+            self.fail(f"{value[:60]!r} is no size: expected WIDTHxHEIGHT, such as 1024x512", param, ctx)
+        return int(size[2]), int(size[1])
+
+
 class Names(click.ParamType):
     """Names separated by commas, as a list."""
 
@@ -100,6 +113,11 @@ serve = click.option(
     "--serve",
     type=click.Choice(["teacher", "student"]),
     help="Weights to use of a run that has a teacher.  [default: the run's, the teacher]",
+)
+window = click.option(
+    "--window",
+    type=Size(),
+    help="Pass images in windows of this size, half of each over the next.  [default: the run's, or whole]",
 )
 palette = click.option(
     "--palette",

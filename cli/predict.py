@@ -42,6 +42,7 @@ from .terminal import say
 @options.mean_of
 @options.select
 @options.serve
+@options.window
 @options.palette
 @click.option("--legend", is_flag=True, help="Names and colours of the classes below colours and overlays.")
 def command(directories, source, output, kinds, submission, tta, runner, beam_options, **others):

@@ -99,6 +99,7 @@ def estimate(
     merge: str | None = None,
     select: str | None = None,
     serve: str | None = None,
+    window: tuple[int, int] | None = None,
     panels: int = 0,
     palette: str = palettes.OWN,
     output: str | pathlib.Path | None = None,
@@ -116,6 +117,8 @@ def estimate(
       merge: one of `msda_tf.inference.merge.RULES`; the runs' own by default.
       select: "last", "best" or "unlabelled" checkpoint; each run's own choice by default.
       serve: "teacher" or "student", for runs that have both; each run's own choice by default.
+      window: (height, width) of overlapping windows of the networks' input in which images pass; each run's own by
+        default.
       panels: number of images, evenly spread, of which a panel with the branches' disagreement is written to
         `pictures/`.
       palette: in whose colours classes are shown, one of `msda_tf.evaluation.palettes.PALETTES`.
@@ -129,7 +132,7 @@ def estimate(
         device's memory is too small.
     """
     networks = trained.load(directories, merge=merge, select=select, serve=serve, calibrated=True)
-    networks = networks.in_colours(palette)
+    networks = networks.in_windows(window).in_colours(palette)
     if target is None and len(networks.targets) > 1:
         raise UsageError(f"estimates are of one target: say --target {networks.targets[0]}, or another of the run's")
     run, name = networks.runs[0], target or networks.targets[0]

@@ -88,6 +88,7 @@ def evaluate(
     merge: str | None = None,
     select: str | None = None,
     serve: str | None = None,
+    window: tuple[int, int] | None = None,
     panels: int = 0,
     palette: str = palettes.OWN,
     output: str | pathlib.Path | None = None,
@@ -108,6 +109,8 @@ def evaluate(
         Beside another rule than the paper's, the paper's is scored, too.
       select: "last" or "best" checkpoint; each run's own choice by default.
       serve: "teacher" or "student", for runs that have both; each run's own choice by default.
+      window: (height, width) of overlapping windows of the networks' input in which images pass; each run's own by
+        default.
       panels: number of images of each target, evenly spread over those scored, of which a panel is written to
         `pictures/`; with several targets to `pictures/TARGET/`.
       palette: in whose colours classes are shown, one of `msda_tf.evaluation.palettes.PALETTES`.
@@ -124,7 +127,8 @@ def evaluate(
     every = merge == "all"
     networks = trained.load(
         directories, merge="max-logit" if every else merge, select=select, serve=serve, calibrated=every
-    ).in_colours(palette)
+    )
+    networks = networks.in_windows(window).in_colours(palette)
     run = networks.runs[0]
     place = pathlib.Path(output) if output else run.paths.metrics
     files.check_place(place)

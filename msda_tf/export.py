@@ -34,6 +34,7 @@ def export(
     mean_of: str | None = None,
     palette: str = palettes.OWN,
     precision: str | None = None,
+    window: tuple[int, int] | None = None,
     scale: float | None = None,
     served: Served | None = None,
     fold: bool = False,
@@ -54,6 +55,8 @@ def export(
       mean_of: of several targets that differ in their mean, the one whose mean is subtracted.
       palette: whose colours its `color_map` and its metadata have, one of `msda_tf.evaluation.palettes.PALETTES`.
       precision: arithmetic of the networks instead of the one they were trained in.
+      window: (height, width) of overlapping windows of the networks' input in which images pass; each run's own by
+        default.
       scale: size of the networks' input against the image, instead of the one they were trained at.
       served: what the model takes and gives.
       fold: fold BatchNorm into the convolutions before it.
@@ -79,7 +82,7 @@ def export(
     networks = trained.load(
         directories, merge=merge, select=select, serve=serve, branches=branches, only_merged=True, precision=precision
     )
-    networks = networks.centred(mean_of).in_colours(palette)
+    networks = networks.centred(mean_of).in_windows(window).in_colours(palette)
     if scale is not None:
         networks = dataclasses.replace(networks, inference=_rescaled(networks.inference, scale))
     if kind != "savedmodel":

@@ -56,6 +56,7 @@ def predict(
     merge: str | None = None,
     select: str | None = None,
     serve: str | None = None,
+    window: tuple[int, int] | None = None,
     branches: Sequence[str] | None = None,
     mean_of: str | None = None,
     max_pixels: int = MAX_PIXELS,
@@ -81,6 +82,8 @@ def predict(
       merge: one of `msda_tf.inference.merge.RULES`; the runs' own by default.
       select: "last" or "best" checkpoint; each run's own choice by default.
       serve: "teacher" or "student", for runs that have both; each run's own choice by default.
+      window: (height, width) of overlapping windows of the networks' input in which images pass; each run's own by
+        default.
       branches: shown names of the branches to merge; all that were adapted by default.
       mean_of: of several targets that differ in their mean, the one that the images are like: its mean is subtracted.
       max_pixels: larger images are refused before they are decoded; their headers tell.
@@ -114,6 +117,7 @@ def predict(
         merge=merge,
         select=select,
         serve=serve,
+        window=window,
         branches=None if branches is None else tuple(branches),
         mean_of=mean_of,
         flip=flip,
@@ -264,7 +268,7 @@ class _Networks:
     """Which networks segment, and how: what `predict` and every worker load alike.
 
     Attributes:
-      directories, merge, select, serve, branches, mean_of, flip, palette, legend: arguments of `predict`.
+      directories, merge, select, serve, window, branches, mean_of, flip, palette, legend: arguments of `predict`.
       size: (height, width) of the maps if not the images' own.
       confidence: whether maps of it are wanted.
     """
@@ -273,6 +277,7 @@ class _Networks:
     merge: str | None
     select: str | None
     serve: str | None
+    window: tuple[int, int] | None
     branches: tuple[str, ...] | None
     mean_of: str | None
     flip: bool
@@ -291,7 +296,7 @@ class _Networks:
             branches=self.branches,
             only_merged=True,
         ).centred(self.mean_of)
-        networks = networks.in_colours(self.palette)
+        networks = networks.in_windows(self.window).in_colours(self.palette)
         inference = dataclasses.replace(networks.inference, flip=self.flip)
         segment = segment_function(inference, confidence=self.confidence, size=self.size)
         return networks, segment, fingerprint(networks, flip=self.flip, size=self.size, legend=self.legend)

@@ -149,6 +149,7 @@ def load(
     *,
     merge: str | None = None,
     select: str | None = None,
+    window: tuple[int, int] | None = None,
     branches: Sequence[str] | None = None,
     mean_of: str | None = None,
     palette: str = palettes.OWN,
@@ -159,6 +160,8 @@ def load(
       runs: a run directory, or several whose branches are merged.
       merge: one of `msda_tf.inference.merge.RULES`; the runs' own by default.
       select: "last" or "best" checkpoint; each run's own choice by default.
+      window: (height, width) of overlapping windows of the networks' input in which images pass; each run's own by
+        default.
       branches: shown names of the branches to merge ("S1", "S-All"); all that were adapted by default.
       mean_of: of several targets that differ in their mean, the one that the images are like: its mean is subtracted.
       palette: "own" for the classes' own colours, or "colour-blind".
@@ -170,7 +173,7 @@ def load(
     """
     directories = [runs] if isinstance(runs, (str, os.PathLike)) else list(runs)
     networks = trained.load(directories, merge=merge, select=select, branches=branches, only_merged=True)
-    return Model(networks.centred(mean_of).in_colours(palette))
+    return Model(networks.centred(mean_of).in_windows(window).in_colours(palette))
 
 
 def _pixels(image: ImageLike) -> np.ndarray:

@@ -379,6 +379,13 @@ class TrainConfig:
     merge_level: str = knob(
         "output", "the classifiers that segment: the paper discards stage 3 at test time", ("output", "feature")
     )
+    window: tuple[int, int] | None = knob(
+        None,
+        "[width, height] of windows of the network's input that pass it one by one when it is tested, each half over "
+        "the next, as HRDA's of 1024; by default images pass whole, as in the paper",
+        minimum=32,
+        maximum=32768,
+    )
     # Running
     seed: int = knob(0, "of weights, data order and flips", minimum=0, maximum=2**32 - 1)
     precision: str = knob("float32", "arithmetic of the networks", ("float32", "mixed_bfloat16", "mixed_float16"))

@@ -9,6 +9,7 @@ import tensorflow as tf
 from msda_tf.config.branches import EQUATION_6, MAX_MERGE
 from msda_tf.evaluation.cross_source import Calibration
 from msda_tf.inference import merge
+from msda_tf.inference.windows import sliding
 from msda_tf.models.layers.resize import upsample
 from msda_tf.models.preprocess import centred, resized
 from msda_tf.models.segmenter import MultiSourceSegmenter
@@ -26,6 +27,7 @@ class Member:
       size: fixed (height, width) of the input instead; None to follow `scale`.
       level: "output" or "feature".
       align_corners: see `msda_tf.models.layers.resize.upsample`.
+      window: (height, width) of the input's overlapping windows that pass the network one by one; None: all at once.
     """
 
     segmenter: MultiSourceSegmenter
@@ -35,10 +37,20 @@ class Member:
     size: tuple[int, int] | None = None
     level: str = "output"
     align_corners: bool = True
+    window: tuple[int, int] | None = None
 
     def logits(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Raw logits `{shown name: float32 [B, h, w, C]}` of uint8 RGB images `[B, H, W, 3]`, not up-sampled."""
+        """Raw logits `{shown name: float32 [B, h, w, C]}` of uint8 RGB images `[B, H, W, 3]`, not up-sampled.
+
+        In windows they are up-sampled to the network's input.
+        """
         inputs = centred(self._resized(images), self.mean)
+        if self.window is None:
+            return self._small(inputs)
+        classes = dict.fromkeys(self.branches, self.segmenter.num_classes)
+        return sliding(self._small, inputs, self.window, classes=classes, align_corners=self.align_corners)
+
+    def _small(self, inputs):
         names = tuple(self.branches.values())
         maps = self.segmenter(inputs, branches=names, levels=(self.level,), training=False)[self.level]
         return {shown: tf.cast(maps[name], tf.float32) for shown, name in self.branches.items()}
@@ -191,7 +203,7 @@ class Inference:
         return {name: _upsample(value, tf.shape(images)[1:3]) for name, value in self._maps(images).items()}
 
     def _maps(self, images) -> dict[str, SmallMap]:
-        """Each branch's logits as the network gives them."""
+        """Each branch's logits as its member gives them."""
         small = {}
         for member in self.members:
             logits = member.logits(images)

@@ -123,7 +123,7 @@ def _words(made_from: dict) -> str:
     networks = made_from.get("networks")
     networks = networks if isinstance(networks, list) else []
     named = [f"{n.get('network')} at step {n.get('step')}" for n in networks if isinstance(n, dict)]
-    extras = [f"{key} {made_from.get(key)}" for key in ("merge", "merge_at", "merged", "flip", "size")]
+    extras = [f"{key} {made_from.get(key)}" for key in ("merge", "merge_at", "merged", "flip", "size", "windows")]
     return f"{', '.join(named)} ({', '.join(extras)})"[:500]
 
 

@@ -33,6 +33,7 @@ def fingerprint(networks: Trained, *, flip: bool, size: tuple[int, int] | None, 
             }
         )
     inference = networks.inference
+    windows = [member.window for member in inference.members]
     found = {
         "networks": weights,
         "merge": inference.rule,
@@ -40,6 +41,7 @@ def fingerprint(networks: Trained, *, flip: bool, size: tuple[int, int] | None, 
         "merged": inference.merged,
         "flip": flip,
         "size": size,
+        **({"windows": windows} if any(windows) else {}),
         **networks.shares(),
         **({} if networks.palette == palettes.OWN else {"palette": networks.palette}),
         **({"legend": True} if legend else {}),

@@ -9,7 +9,8 @@ In metrics.json, in an export's metadata and wherever else a result is kept:
 
 `checkpoint_sha256` is that of the checkpoint's checkpoint.json, which holds those of its files; `dataset_sha256` is
 that of dataset.json, which holds those of the shards. Results of earlier versions have neither. `teacher`, true or
-false, stands beside the weights of runs that have a teacher and a student.
+false, stands beside the weights of runs that have a teacher and a student, and `window`, [height, width], beside those
+of networks which images passed in windows.
 """
 
 import pathlib
@@ -18,6 +19,9 @@ from dataclasses import dataclass
 from msda_tf import state_file
 from msda_tf.errors import MsdaError
 from msda_tf.state_file import Damaged
+
+_OPTIONAL = ("teacher", "window")
+"""What only some weights have."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Weights:
       selected_on_target_labels: whether it was the checkpoint with the best score on the target's labels.
       checkpoint_sha256: None in results of earlier versions.
       teacher: as in `Checkpoint`.
+      window: (height, width) of the windows in which images passed; None if they passed whole.
     """
 
     network: str
@@ -58,12 +63,13 @@ class Weights:
     selected_on_target_labels: bool
     checkpoint_sha256: str | None = None
     teacher: bool | None = None
+    window: tuple[int, int] | None = None
 
     @classmethod
-    def of(cls, checkpoint: Checkpoint) -> "Weights":
+    def of(cls, checkpoint: Checkpoint, *, window: tuple[int, int] | None = None) -> "Weights":
         """A checkpoint's."""
         name = "/".join(checkpoint.network.resolve().parts[-3:])
-        return cls(name, checkpoint.step, checkpoint.selected == "best", checkpoint.sha256, checkpoint.teacher)
+        return cls(name, checkpoint.step, checkpoint.selected == "best", checkpoint.sha256, checkpoint.teacher, window)
 
     @property
     def run(self) -> str:
@@ -71,12 +77,13 @@ class Weights:
         return self.network.split("/")[0]
 
     def may_be(self, other: "Weights") -> bool:
-        """Whether nothing tells that these are other weights: checksums count where both are known."""
+        """Whether nothing tells that these are others: checksums count where both are known."""
         known = None not in (self.checkpoint_sha256, other.checkpoint_sha256)
-        same = (self.network, self.step, self.selected_on_target_labels, self.teacher)
-        return same == (other.network, other.step, other.selected_on_target_labels, other.teacher) and (
-            not known or self.checkpoint_sha256 == other.checkpoint_sha256
+        mine, its = (
+            (each.network, each.step, each.selected_on_target_labels, each.teacher, each.window)
+            for each in (self, other)
         )
+        return mine == its and (not known or self.checkpoint_sha256 == other.checkpoint_sha256)
 
 
 @dataclass(frozen=True)
@@ -120,7 +127,7 @@ class MadeFrom:
             "merge_at": self.merge_at,
             "merged": list(self.merged),
             "networks": [
-                {key: value for key, value in vars(weights).items() if key != "teacher" or value is not None}
+                {key: value for key, value in vars(weights).items() if key not in _OPTIONAL or value is not None}
                 for weights in self.networks
             ],
         }
@@ -153,7 +160,13 @@ def _weights(value: dict) -> Weights:
         state_file.flag(value, "selected_on_target_labels"),
         _optional(value, "checkpoint_sha256"),
         None if value.get("teacher") is None else state_file.flag(value, "teacher"),
+        None if value.get("window") is None else _window(value),
     )
+
+
+def _window(value: dict) -> tuple[int, int]:
+    height, width = state_file.numbers(value, "window", 2)
+    return int(height), int(width)
 
 
 def _data(value: dict) -> ScoredData:

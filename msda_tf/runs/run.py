@@ -35,6 +35,7 @@ _FREE = (
     "merge",
     "merge_at",
     "merge_level",
+    "window",
     "select",
     "serve",
     "init",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from msda_tf import runs
+from msda_tf.config import FIELDS
 from msda_tf.config.branches import NetworkPlan, adapts, shown_name
 from msda_tf.errors import UsageError
 from msda_tf.evaluation import cross_source, palettes
@@ -69,6 +70,22 @@ class Trained:
         palettes.recoloured(self.runs[0].classes, palette)
         return dataclasses.replace(self, palette=palette)
 
+    def in_windows(self, window: tuple[int, int] | None) -> "Trained":
+        """The same networks, which images pass in windows of (height, width); None leaves it to the runs' settings.
+
+        Raises:
+          UsageError: they are smaller than the setting may be.
+        """
+        if window is None:
+            return self
+        least = FIELDS["window"].metadata["minimum"]
+        if min(window) < least:
+            raise UsageError(
+                f"windows of {window[1]}x{window[0]} pixels are too small: expected at least {least}x{least}"
+            )
+        members = [dataclasses.replace(each, window=window) for each in self.inference.members]
+        return dataclasses.replace(self, inference=dataclasses.replace(self.inference, members=members))
+
     @property
     def target(self) -> str:
         """The data set that the networks were adapted to; several are separated by commas."""
@@ -117,7 +134,10 @@ class Trained:
             merge=self.inference.rule,
             merge_at=self.inference.merge_at,
             merged=tuple(self.inference.merged),
-            networks=tuple(map(Weights.of, self.checkpoints)),
+            networks=tuple(
+                Weights.of(checkpoint, window=member.window)
+                for checkpoint, member in zip(self.checkpoints, self.inference.members, strict=True)
+            ),
             data=data,
         )
 
@@ -145,11 +165,16 @@ class Trained:
             for c in self.checkpoints
             if c.teacher is not None
         ]
+        windows = [
+            f"{cache.shown(c.network)}: images pass in windows of {each.window[1]}x{each.window[0]} pixels of its input"
+            for c, each in zip(self.checkpoints, self.inference.members, strict=True)
+            if each.window
+        ]
         chosen = []
         for selected, words in _SELECTED.items():
             own = [f"{cache.shown(c.network)} (step {c.step})" for c in self.checkpoints if c.selected == selected]
             chosen += [f"checkpoint selected {words}: {', '.join(own)}"] if own else []
-        return unfinished + who + chosen
+        return unfinished + who + windows + chosen
 
 
 def load(

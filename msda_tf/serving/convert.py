@@ -39,6 +39,11 @@ def check(kind: str, inference: Inference, served: Served, *, store: str = "floa
         )
     if kind == "tflite" and served.size is None:
         raise UsageError("tflite needs images of one size: name it with --size WIDTHxHEIGHT")
+    if kind == "onnx" and any(member.window for member in inference.members):
+        raise UsageError(
+            "onnx's runtime knows no dilated convolutions in a loop, as images in windows need: leave --window out, or "
+            "set window to null in the run's config.yaml; tflite takes them"
+        )
     families = {member.segmenter.backbone.family for member in inference.members}
     if kind == "onnx" and families & set(_OF_ONE_SIZE) and (served.size is None or min(served.size) < _LEAST_SIDE):
         raise UsageError(

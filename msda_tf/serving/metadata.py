@@ -38,7 +38,12 @@ def describe(networks: Trained, served: Served, *, mean_of: str | None) -> dict:
         "limits": {"max_pixels_in_a_call": served.max_pixels, "size": served.size and list(served.size)},
         "branches": networks.training_sets,
         "inputs_of_networks": [
-            {"mean_rgb": list(member.mean), "scale": member.scale, "size": member.size and list(member.size)}
+            {
+                "mean_rgb": list(member.mean),
+                "scale": member.scale,
+                "size": member.size and list(member.size),
+                **({"window": list(member.window)} if member.window else {}),
+            }
             for member in networks.inference.members
         ],
         **networks.made_from().to_json(),

@@ -14,6 +14,8 @@ CLASSES = 5
 class Stub:
     """A network of stride 4 whose branches weigh the channels of every fourth pixel."""
 
+    num_classes = CLASSES
+
     def __init__(self, seed, branches):
         rng = np.random.default_rng(seed)
         self.weights = {branch: rng.normal(0, 0.05, (3, CLASSES)).astype(np.float32) for branch in branches}
@@ -187,3 +189,14 @@ def test_flip_averages_the_mirror_image():
 
 def test_segment_at_another_size():
     assert Inference([SECOND]).segment(tf.constant(photo(16, 32)), size=(33, 65)).shape == (1, 33, 65)
+
+
+def test_windows_that_hold_the_image_change_nothing_and_smaller_ones_do():
+    images = photo(33, 65, batch=2)
+    whole = Inference([FIRST, SECOND]).logits(tf.constant(images))
+    for window, same in (((40, 70), True), ((32, 32), False)):
+        members = [dataclasses.replace(FIRST, window=window), SECOND]
+        found = Inference(members).logits(tf.constant(images))
+        np.testing.assert_array_equal(found["All"], whole["All"])
+        for name in ("S1", "S2"):
+            assert np.allclose(found[name], whole[name], atol=1e-5) == same, (window, name)

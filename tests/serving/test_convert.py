@@ -79,7 +79,9 @@ def test_what_its_runtime_refuses_is_one_line(member, tmp_path, monkeypatch):
         convert.write("onnx", served_model(member, size=(9, 17)), tmp_path / "model.onnx", (9, 17))
 
 
-def test_tflite_takes_one_size(member, tmp_path):
+@pytest.mark.parametrize("window", [None, (32, 32)])
+def test_tflite_takes_one_size(member, tmp_path, window):
+    member = Member(member.segmenter, member.branches, mean=member.mean, window=window)
     model = served_model(member, size=(33, 65))
     convert.write("tflite", model, tmp_path / "model.tflite", (33, 65))
     images = photo(33, 65)
@@ -115,6 +117,9 @@ def test_what_cannot_be_converted_is_said_before(member, monkeypatch):
         convert.check("tflite", Inference([member]), Served())
     with pytest.raises(UsageError, match="leave --store bfloat16 out"):
         convert.check("tflite", Inference([member]), Served(size=(9, 9)), store="bfloat16")
+    windows = Member(member.segmenter, member.branches, mean=member.mean, window=(32, 48))
+    with pytest.raises(UsageError, match="leave --window out"):
+        convert.check("onnx", Inference([windows]), Served())
     monkeypatch.setitem(__import__("sys").modules, "tf2onnx", None)
     with pytest.raises(UsageError, match=r"pip install 'msda-tf\[onnx\]'"):
         convert.check("onnx", Inference([member]), Served())
