@@ -61,6 +61,7 @@ def command(reach, directories, protocol, subset_rule, unlabelled, **others):
       msda-tf evaluate --run runs/cityscapes --run runs/cityscapes-no-adapt      the paper's whole row
       msda-tf evaluate --run runs/cityscapes --merge all --pictures 10
       msda-tf evaluate --run runs/synthia --protocol 16
+      msda-tf evaluate --run runs/my-city --window 512x512                     if it was trained on crops of that size
       msda-tf evaluate --run runs/acdc --target acdc:night
       msda-tf evaluate --run runs/my-city --unlabelled                         an estimate: no label is read
       msda-tf evaluate --run gs://bucket/runs/cityscapes

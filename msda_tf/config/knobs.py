@@ -206,7 +206,8 @@ def _check_range(value, metadata, named: str) -> None:
     numbers = value if isinstance(value, tuple) else (value,)
     minimum, maximum = metadata["minimum"], metadata["maximum"]
     if isinstance(value, tuple) and minimum is not None and (not value or min(value) < minimum):
-        raise UsageError(f"{named} needs positive numbers, not {_shown(list(value))}")
+        needed = "positive numbers" if minimum in (0, 1) else f"numbers of at least {minimum}"
+        raise UsageError(f"{named} needs {needed}, not {_shown(list(value))}")
     for number in numbers:
         if type(number) not in LARGEST:
             continue

@@ -43,6 +43,7 @@ def run(capsys, *arguments):
         (["--target", "gta5", "--set", "gan=wgan"], "command line: gan is one of vanilla, lsgan, not 'wgan'"),
         (["--target", "gta5", "--set", "source_size=[640]"], "source_size expects [number, number] or null"),
         (["--target", "gta5", "--set", "aspp_rates=[]"], "aspp_rates needs positive numbers"),
+        (["--target", "gta5", "--set", "window=[160,16]"], "window needs numbers of at least 32, not [160, 16]"),
         (["--target", "gta5", "--set", "flip"], "--set 'flip': expected KEY=VALUE"),
         (["--target", "gta5", "--set", "accumulate=2"], "batch_size 1 cannot be split into accumulate = 2"),
         (["--target", "gta5", "--config", "missing.yaml"], "missing.yaml cannot be read: No such file"),
