@@ -34,6 +34,7 @@ from .terminal import say
 @options.merge
 @options.select
 @options.serve
+@options.window
 @options.palette
 @elsewhere.reaching
 def command(reach, directories, output, compare, last_and_best, **others):

@@ -37,7 +37,17 @@ def miou(iou: float, classes: int = 19) -> float:
 
 
 def score(
-    job, *, branches=None, step=10, best=False, images=3, merge="max-logit", runs=None, checkpoint=None, data=None
+    job,
+    *,
+    branches=None,
+    step=10,
+    best=False,
+    images=3,
+    merge="max-logit",
+    runs=None,
+    checkpoint=None,
+    data=None,
+    window=None,
 ) -> None:
     """Leaves metrics.json: branch -> IoU of road; with the SHA-256 of the checkpoint and of the data set if given."""
     branches = branches or dict.fromkeys(job.columns, 0.5)
@@ -46,6 +56,8 @@ def score(
         {"network": f"{n}/networks/x", "step": step, "selected_on_target_labels": best, "checkpoint_sha256": checkpoint}
         for n in names
     ]
+    if window:
+        networks = [{**each, "window": window} for each in networks]
     made_from = {"merge": merge, "networks": networks}
     if data:
         made_from["data"] = {"name": job.target, "directory": "/x", "dataset_sha256": data, "as_trained": True}

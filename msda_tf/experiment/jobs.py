@@ -300,6 +300,8 @@ def _outdated(job: Job, found: Metrics | Estimates, made_from: MadeFrom, manifes
     serves = job.config.serve == "teacher" if METHODS[job.config.method].teacher else None
     if any(each.teacher != serves for each in scored if each.run == job.directory.name):
         return "the other weights of teacher and student"
+    if any(each.window != job.config.test_window for each in scored if each.run == job.directory.name):
+        return "images in other windows"
     chosen = best or job.config.select == "unlabelled"
     if any(each.selected_on_target_labels != best or not _is_there(each, directories) for each in scored):
         return "other weights"

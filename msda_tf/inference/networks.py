@@ -61,7 +61,7 @@ def member(
         size=size,
         level=config.merge_level,
         align_corners=config.align_corners,
-        window=None if config.window is None else (config.window[1], config.window[0]),
+        window=config.test_window,
     )
 
 

@@ -40,7 +40,7 @@ def compare(
       select: "last", "best" or "unlabelled" checkpoint of all; each run's own choice by default.
       palette: in whose colours classes are shown, one of `msda_tf.evaluation.palettes.PALETTES`.
       on_progress: called with (images done, number of images) of all runs together.
-      options: target, data, split, limit, merge, serve of `msda_tf.evaluate.evaluate`.
+      options: target, data, split, limit, merge, serve, window of `msda_tf.evaluate.evaluate`.
 
     Returns:
       the runs in their order; with `last_and_best`, each of them twice.

@@ -24,6 +24,7 @@ def make(
     merge: str | None = None,
     select: str | None = None,
     serve: str | None = None,
+    window: tuple[int, int] | None = None,
     palette: str = palettes.OWN,
     on_progress: Callable[[int, int], None] = lambda done, count: None,
 ) -> Evaluation | Estimation:
@@ -36,7 +37,7 @@ def make(
       directories: run directories; those with adaptation are merged.
       output: the HTML file.
       gallery: number of most improved and of most damaged images; without labels, of most disputed ones.
-      target, data, split, limit, merge, select, serve, palette, on_progress: as in `msda_tf.evaluate.evaluate`.
+      target, data, split, limit, merge, select, serve, window, palette, on_progress: as in `msda_tf.evaluate.evaluate`.
 
     Raises:
       UsageError, MsdaError: as in `msda_tf.evaluate.evaluate`; or a log of training is damaged, or another process
@@ -55,6 +56,7 @@ def make(
             merge=merge,
             select=select,
             serve=serve,
+            window=window,
             palette=palette,
             on_progress=on_progress,
         )
@@ -70,6 +72,7 @@ def make(
             merge=merge,
             select=select,
             serve=serve,
+            window=window,
             palette=palette,
             output=output.with_suffix(".json"),
             on_progress=on_progress,

@@ -134,6 +134,8 @@ def _evaluated(run: Run) -> tuple[float, str] | None:
         notes.append("selected on the target's labels")
     for teacher in sorted({each.teacher for each in made_from.networks} - {None}):
         notes.append("the teacher's weights" if teacher else "the student's weights")
+    for height, width in sorted({each.window for each in made_from.networks} - {None}):
+        notes.append(f"in windows of {width}x{height}")
     data = [MadeFrom.from_json(each.made_from).data for each in scored]
     if any(each is not None and not each.as_trained for each in data):
         notes.append("on other data than the run's")

@@ -170,6 +170,16 @@ class Trained:
             for c, each in zip(self.checkpoints, self.inference.members, strict=True)
             if each.window
         ]
+        of_crops = {
+            cache.shown(run.directory): run.config.crop
+            for run, each in zip(self.run_of, self.inference.members, strict=True)
+            if run.config.crop and not each.window
+        }
+        windows += [
+            f"{name}: trained on crops of {width}x{height} pixels, but images pass whole: --window {width}x{height} "
+            "shows it what it knows, and may score higher"
+            for name, (width, height) in of_crops.items()
+        ]
         chosen = []
         for selected, words in _SELECTED.items():
             own = [f"{cache.shown(c.network)} (step {c.step})" for c in self.checkpoints if c.selected == selected]

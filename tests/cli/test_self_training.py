@@ -67,6 +67,10 @@ def test_teacher_and_student_are_told_apart(run, tmp_path, capsys):
         (weights,) = found[serve]["made_from"]["networks"]
         assert weights["teacher"] == (serve == "teacher")
     assert found["teacher"]["branches"] != found["student"]["branches"]
+    # It was trained on crops.
+    assert "trained on crops of 96x48 pixels, but images pass whole: --window 96x48" in said
+    said = msda_tf(capsys, "evaluate", "--run", run.directory, "--json", output, "--window", "96x48")
+    assert "trained on crops" not in said and "in windows of 96x48 pixels" in said
     msda_tf(capsys, "evaluate", "--run", run.directory)
     assert "the teacher's weights" in listing.summary(run.directory).scored
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from msda_tf import runs
 from msda_tf.evaluation import metrics
-from msda_tf.runs import trained
+from msda_tf.runs import listing, trained
 from msda_tf.serving import metadata
 
 
@@ -39,6 +39,8 @@ def test_evaluate(run, tmp_path, capsys):
         found[window] = scored.matrices["S-All"]
         (weights,) = scored.made_from["networks"]
         assert weights.get("window") == {None: None, "4000x4000": [4000, 4000], "64x32": [32, 64]}[window]
+    done(capsys, "evaluate", "--run", run.directory, "--window", "64x32")
+    assert "in windows of 64x32" in listing.summary(run.directory).scored
     np.testing.assert_array_equal(found["4000x4000"], found[None])
     assert (found["64x32"] != found[None]).any() and found["64x32"].sum() == found[None].sum()
 

@@ -151,6 +151,7 @@ def test_states_from_nothing_to_finished(job):
         ({"checkpoint": "0" * 64}, "other weights"),
         ({"data": "0" * 64}, "another data set"),
         ({"images": 2}, "other images"),
+        ({"window": [64, 64]}, "images in other windows"),
         ({"merge": "mean-probability"}, "another merge"),
         ({"runs": ("adapted", "other")}, "other runs"),
         ({"branches": {"S1": 0.5, "S2": 0.5, "S-All": 0.5}}, "another merge"),
