@@ -154,7 +154,7 @@ def _check_shared(directory: pathlib.Path | str | None) -> None:
     quiet.load_tensorflow()
     from msda_tf.training import workers
 
-    if workers.machines() > 1:
+    if workers.place()[1] > 1:
         raise UsageError(
             f"{directory} is a URL, whose copy each machine has for itself, and those that train together share the "
             "run's folder: name a path with --run, on a disk that all mount"

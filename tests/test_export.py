@@ -16,6 +16,7 @@ from msda_tf.runs import trained
 def quick(monkeypatch):
     """Exports a file instead of networks."""
     networks = SimpleNamespace(centred=lambda mean_of: networks, in_colours=lambda palette: networks)
+    networks.in_windows = lambda window: networks
     monkeypatch.setattr(trained, "load", lambda *_, **__: networks)
 
     def write(networks, served, folder, **_):

@@ -39,6 +39,11 @@ def crop_size(config: TrainConfig, manifests: Mapping[str, Manifest]) -> tuple[i
     return None
 
 
+def window_size(config: TrainConfig) -> tuple[int, int] | None:
+    """(height, width) of the windows in which networks are tested, or None if images pass whole."""
+    return None if config.window is None else (config.window[1], config.window[0])
+
+
 def compares_at_input(config: TrainConfig) -> bool:
     """Whether labels are brought to the size of the network's input, rather than its maps to theirs."""
     return config.loss_at == "input" or config.crop is not None or METHODS[config.method].teacher

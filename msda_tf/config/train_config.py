@@ -421,11 +421,6 @@ class TrainConfig:
     corrupt_limit: int = knob(10, "damaged records that are skipped before the run fails", minimum=0)
 
     @property
-    def test_window(self) -> tuple[int, int] | None:
-        """`window` as (height, width)."""
-        return None if self.window is None else (self.window[1], self.window[0])
-
-    @property
     def targets(self) -> tuple[str, ...]:
         """The names in `target`."""
         return tuple(self.target.split(","))

@@ -7,6 +7,7 @@ import keras
 
 from msda_tf.config import TrainConfig
 from msda_tf.config.branches import NetworkPlan
+from msda_tf.config.inputs import window_size
 from msda_tf.inference.members import Member
 from msda_tf.methods import METHODS
 from msda_tf.models import backbones
@@ -61,7 +62,7 @@ def member(
         size=size,
         level=config.merge_level,
         align_corners=config.align_corners,
-        window=config.test_window,
+        window=window_size(config),
     )
 
 
