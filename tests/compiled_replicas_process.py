@@ -23,7 +23,8 @@ found = {}
 for name, jit in (("plain", False), ("compiled", True)):
     with strategy.scope():
         step = make_step(dataclasses.replace(CONFIG, jit=jit), feeds=(("S1",),), strategy=strategy)
-    found[name] = {loss: float(value) for loss, value in step(batch).items()}
+    metrics = step(batch) if jit else step.eagerly(batch)
+    found[name] = {loss: float(value) for loss, value in metrics.items()}
     weights = [tf.reduce_sum(tf.abs(variable)) for variable in step.segmenter.generator_variables]
     found[name]["weights"] = float(tf.add_n(weights))
 print("RESULT " + json.dumps(found))

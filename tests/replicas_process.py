@@ -39,9 +39,8 @@ for number in range(3):
 LIMIT = 0.01
 
 
-@tf.function
 def clipped_norm(batch):
-    """Of the gradients that one more step would apply."""
+    """Of the gradients that one more step would apply. Without a graph: it is computed once."""
 
     def part(batch):
         found, _, _ = step.method.gradients(batch)

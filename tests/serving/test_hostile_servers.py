@@ -179,7 +179,7 @@ def test_what_is_no_http_at_all(image):
         with pytest.raises(retry.Unavailable, match="cannot be reached"):
             RestClient(url).predict([image])
         with pytest.raises(MsdaError, match="cannot be reached"):
-            RestClient(url.replace("http", "https")).predict([image])
+            RestClient(url.replace("http", "https"), timeout=1).predict([image])
 
 
 @pytest.mark.parametrize(
