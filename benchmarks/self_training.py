@@ -33,8 +33,7 @@ from msda_tf.experiment import oracle
 from msda_tf.train import train
 
 _PARTS_OF_RECIPE = (
-    "ema_decay", "pseudo_context", "pseudo_threshold", "pseudo_weight", "pseudo_floor", "masked", "mask_ratio",
-    "mask_block"
+    "ema_decay", "pseudo_threshold", "pseudo_weight", "pseudo_floor", "masked", "mask_ratio", "mask_block"
 )  # fmt: skip
 RECIPE = {key: PRESETS["self-training-small"][key] for key in _PARTS_OF_RECIPE}
 """What the preset for small machines adds to the published recipes; the rows of any preset have it."""
@@ -49,18 +48,20 @@ MAIN = {
 }
 """Row -> its settings; the oracle's source is the target with its labels."""
 
-_UNMASKED, _OF_CROP, _NO_FLOOR = {"masked": False}, {"pseudo_context": None}, {"pseudo_floor": 0.0}
+_UNMASKED, _CONTEXT, _NO_FLOOR = {"masked": False}, {"pseudo_context": 0.75}, {"pseudo_floor": 0.0}
 _BY_CLASS = {"pseudo_weight": "class", "pseudo_threshold": 0.8}
 PARTS = {
-    "dacs": {**SELF, **_UNMASKED, **_OF_CROP, **_NO_FLOOR, "pseudo_weight": "share", "pseudo_threshold": 0.968},
+    "dacs": {**SELF, **_UNMASKED, **_NO_FLOOR, "pseudo_weight": "share", "pseudo_threshold": 0.968},
     "share": {**SELF, "pseudo_weight": "share"},
     "class-thresholds": {**SELF, **_BY_CLASS},
     "high-threshold": {**SELF, "pseudo_threshold": 0.9},
     "no-floor": {**SELF, **_NO_FLOOR},
     "class-thresholds-no-floor": {**SELF, **_BY_CLASS, **_NO_FLOOR},
     "unmasked": {**SELF, **_UNMASKED},
-    "of-crop": {**SELF, **_OF_CROP},
-    "unmasked-of-crop": {**SELF, **_UNMASKED, **_OF_CROP},
+    "context": {**SELF, **_CONTEXT},
+    "unmasked-context": {**SELF, **_UNMASKED, **_CONTEXT},
+    "context-no-floor": {**SELF, **_CONTEXT, **_NO_FLOOR},
+    "context-both": {**SELF, **_CONTEXT, "method": "adversarial+self-training"},
     "hidden": {**SELF, "mask_ratio": 0.7},
     "max-logit-labels": {**SELF, "pseudo_merge": "max-logit"},
     "class-weighted-labels": {**SELF, "pseudo_merge": "class-weighted-probability"},

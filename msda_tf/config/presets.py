@@ -120,7 +120,6 @@ PRESETS: dict[str, dict] = {
         "method": "self-training",
         "layout": "joint",
         "ema_decay": 0.99,
-        "pseudo_context": 0.75,
         "pseudo_floor": 0.5,
         "pseudo_threshold": 0.6,
         "pseudo_weight": "pixel",
