@@ -11,7 +11,6 @@ import tensorflow as tf
 from msda_tf import files
 from msda_tf.errors import MsdaError, UsageError, reason
 from msda_tf.evaluation import palettes
-from msda_tf.inference.members import Inference
 from msda_tf.runs import trained
 from msda_tf.runs.trained import Trained
 from msda_tf.serving import compress, convert, metadata, warmup
@@ -84,7 +83,8 @@ def export(
     )
     networks = networks.centred(mean_of).in_windows(window).in_colours(palette)
     if scale is not None:
-        networks = dataclasses.replace(networks, inference=_rescaled(networks.inference, scale))
+        rescaled = networks.inference.with_members(scale=scale, size=None)
+        networks = dataclasses.replace(networks, inference=rescaled)
     if kind != "savedmodel":
         convert.check(kind, networks.inference, served, store=store)
     if fold:
@@ -99,11 +99,6 @@ def export(
         raise MsdaError(f"{output}: the model cannot be written: {reason(error)}; no version was added") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _rescaled(inference: Inference, scale: float) -> Inference:
-    members = [dataclasses.replace(member, scale=scale, size=None) for member in inference.members]
-    return dataclasses.replace(inference, members=members)
 
 
 def write_version(

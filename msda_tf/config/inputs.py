@@ -15,11 +15,16 @@ def image_mean(config: TrainConfig, manifest: Manifest) -> tuple[float, float, f
     return IMAGENET_MEAN_RGB if config.mean == "imagenet" else manifest.mean_rgb
 
 
+def height_and_width(size: tuple[int, int] | None) -> tuple[int, int] | None:
+    """A setting's [width, height] as (height, width); None stays."""
+    return None if size is None else (size[1], size[0])
+
+
 def input_size(config: TrainConfig, manifest: Manifest) -> tuple[int, int]:
     """(height, width) at which the network sees a data set's images in training."""
     fixed = config.target_size if manifest.name in config.targets else config.source_size
     if fixed is not None:
-        return fixed[1], fixed[0]
+        return height_and_width(fixed)
     return max(1, round(manifest.height * config.scale)), max(1, round(manifest.width * config.scale))
 
 
@@ -31,17 +36,12 @@ def crop_size(config: TrainConfig, manifests: Mapping[str, Manifest]) -> tuple[i
       manifests: of its sources and targets, by name.
     """
     if config.crop is not None:
-        return config.crop[1], config.crop[0]
+        return height_and_width(config.crop)
     sizes = {input_size(config, manifest) for manifest in manifests.values()}
     # Images of two domains are mixed pixel by pixel.
     if METHODS[config.method].teacher and len(sizes) > 1:
         return min(height for height, _ in sizes), min(width for _, width in sizes)
     return None
-
-
-def window_size(config: TrainConfig) -> tuple[int, int] | None:
-    """(height, width) of the windows in which networks are tested, or None if images pass whole."""
-    return None if config.window is None else (config.window[1], config.window[0])
 
 
 def compares_at_input(config: TrainConfig) -> bool:

@@ -16,7 +16,7 @@ from msda_tf import config as configuration
 from msda_tf import runs
 from msda_tf.config import PAPER_DATASETS, TrainConfig, branches
 from msda_tf.config.branches import EQUATION_6, MAX_MERGE, NO_ADAPT, S_ALL
-from msda_tf.config.inputs import window_size
+from msda_tf.config.inputs import height_and_width
 from msda_tf.data import manifest as manifests
 from msda_tf.data.manifest import Manifest
 from msda_tf.errors import MsdaError, UsageError
@@ -301,7 +301,8 @@ def _outdated(job: Job, found: Metrics | Estimates, made_from: MadeFrom, manifes
     serves = job.config.serve == "teacher" if METHODS[job.config.method].teacher else None
     if any(each.teacher != serves for each in scored if each.run == job.directory.name):
         return "the other weights of teacher and student"
-    if any(each.window != window_size(job.config) for each in scored if each.run == job.directory.name):
+    window = height_and_width(job.config.window)
+    if any(each.window != window for each in scored if each.run == job.directory.name):
         return "images in other windows"
     chosen = best or job.config.select == "unlabelled"
     if any(each.selected_on_target_labels != best or not _is_there(each, directories) for each in scored):

@@ -1,7 +1,7 @@
 """From raw images to label maps: what evaluation, prediction and the exported model all run."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -99,6 +99,10 @@ class Inference:
         if len(set(names)) != len(names):
             raise ValueError(f"branch names differ, not {names}")
         object.__setattr__(self, "merged", tuple(self.merged or names))
+
+    def with_members(self, **changes) -> "Inference":
+        """The same with these attributes of every member changed."""
+        return replace(self, members=[replace(member, **changes) for member in self.members])
 
     @property
     def branch_names(self) -> list[str]:

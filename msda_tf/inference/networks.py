@@ -7,7 +7,7 @@ import keras
 
 from msda_tf.config import TrainConfig
 from msda_tf.config.branches import NetworkPlan
-from msda_tf.config.inputs import window_size
+from msda_tf.config.inputs import height_and_width
 from msda_tf.inference.members import Member
 from msda_tf.methods import METHODS
 from msda_tf.models import backbones
@@ -53,16 +53,15 @@ def member(
     With `source`, it takes images as large as a source's were in training.
     """
     fixed = config.source_size if source else config.target_size
-    size = None if fixed is None else (fixed[1], fixed[0])
     return Member(
         segmenter=segmenter,
         branches=branches,
         mean=mean,
         scale=config.scale,
-        size=size,
+        size=height_and_width(fixed),
         level=config.merge_level,
         align_corners=config.align_corners,
-        window=window_size(config),
+        window=height_and_width(config.window),
     )
 
 

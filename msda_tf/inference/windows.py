@@ -46,7 +46,7 @@ def sliding(
         part = images[:, start[0] : start[0] + size[0], start[1] : start[1] + size[1]]
         around = tf.stack([start, whole - size - start], axis=1)  # (before, after) of each side
         paddings = tf.concat([[[0, 0]], around, [[0, 0]]], axis=0)
-        found = network(part)
+        small = network(part)
 
         def added(total, values):
             total_and_values = total + tf.pad(values, paddings)
@@ -54,8 +54,11 @@ def sliding(
             return total_and_values
 
         count = added(count, tf.ones([1, size[0], size[1], 1]))
-        large = {name: upsample(found[name], size, align_corners=align_corners) for name in totals}
-        return number + 1, count, {name: added(totals[name], large[name]) for name in totals}
+        totals = {
+            name: added(total, upsample(small[name], size, align_corners=align_corners))
+            for name, total in totals.items()
+        }
+        return number + 1, count, totals
 
     def zeros(batch, depth, known):
         maps = tf.zeros([batch, whole[0], whole[1], depth])

@@ -14,7 +14,7 @@ of networks which images passed in windows.
 """
 
 import pathlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from msda_tf import state_file
 from msda_tf.errors import MsdaError
@@ -79,11 +79,7 @@ class Weights:
     def may_be(self, other: "Weights") -> bool:
         """Whether nothing tells that these are others: checksums count where both are known."""
         known = None not in (self.checkpoint_sha256, other.checkpoint_sha256)
-        mine, its = (
-            (each.network, each.step, each.selected_on_target_labels, each.teacher, each.window)
-            for each in (self, other)
-        )
-        return mine == its and (not known or self.checkpoint_sha256 == other.checkpoint_sha256)
+        return self == (other if known else replace(other, checkpoint_sha256=self.checkpoint_sha256))
 
 
 @dataclass(frozen=True)

@@ -83,8 +83,7 @@ class Trained:
             raise UsageError(
                 f"windows of {window[1]}x{window[0]} pixels are too small: expected at least {least}x{least}"
             )
-        members = [dataclasses.replace(each, window=window) for each in self.inference.members]
-        return dataclasses.replace(self, inference=dataclasses.replace(self.inference, members=members))
+        return dataclasses.replace(self, inference=self.inference.with_members(window=window))
 
     @property
     def target(self) -> str:

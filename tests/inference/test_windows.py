@@ -11,7 +11,7 @@ CLASSES = {"S1": 3, "S2": 3}
 
 
 def network(images):
-    """Of stride 4; each map also knows how large a window it saw, and its middle row, as a network's context would."""
+    """Of stride 4; each map also depends on the mean of what it saw, as a network's context would have it."""
     small = images[:, ::4, ::4]
     context = tf.reduce_mean(images, axis=[1, 2], keepdims=True)
     return {"S1": small * 2.0 + context, "S2": small - 3.0 * context}
