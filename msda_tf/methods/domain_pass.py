@@ -89,9 +89,12 @@ class GradientSum:
 
     def _add(self, group: list[Term]) -> None:
         with tf.control_dependencies(self._tensors()):
-            images = [tf.nest.map_structure(tf.identity, term.images) for term in group]
+            begun = tf.no_op()
         metrics, discriminators, upstream, before = {}, {}, [], []
-        with tf.GradientTape() as tape:
+        # The reads of the weights wait as the images do: else norms' scales and casts make a copy of all kernels, for
+        # every domain, at the start of the step.
+        with tf.control_dependencies([begun]), tf.GradientTape() as tape:
+            images = [tf.nest.map_structure(tf.identity, term.images) for term in group]
             inputs = [centred(each["image"], each["mean"]) for each in images]
             large = self._segmenter.maps(tf.concat(inputs, 0) if len(group) > 1 else inputs[0], training=True)
             parts = _parts(large, [each.shape[0] for each in inputs])

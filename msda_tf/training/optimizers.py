@@ -76,6 +76,8 @@ class _Parts:
     """Learning-rate factors and weight decay by variable, for an optimizer's `update_step`.
 
     Keras calls that hook once for each variable, with the gradient summed over replicas and freed of the loss scale.
+    What it computes of variables alone, as decay and momentum, waits for that gradient: else TensorFlow does so at the
+    start of a step, and holds the results of all variables to its end.
     """
 
     def __init__(self, factors, decays, *args, **kwargs):
@@ -97,8 +99,9 @@ class _Parts:
 
 class _SGD(_Parts, keras.optimizers.SGD):
     def update_step(self, gradient, variable, learning_rate):
-        _, gradient, learning_rate = self._adjusted(gradient, variable, learning_rate)
-        super().update_step(gradient, variable, learning_rate)
+        with tf.control_dependencies([gradient]):
+            _, gradient, learning_rate = self._adjusted(gradient, variable, learning_rate)
+            super().update_step(gradient, variable, learning_rate)
 
 
 class _Adam(_Parts, keras.optimizers.Adam):
@@ -112,7 +115,8 @@ class _Adam(_Parts, keras.optimizers.Adam):
 
     def update_step(self, gradient, variable, learning_rate):
         learning_rate, beta_1_power, beta_2_power = learning_rate
-        index, gradient, learning_rate = self._adjusted(gradient, variable, learning_rate)
+        with tf.control_dependencies([gradient]):
+            index, gradient, learning_rate = self._adjusted(gradient, variable, learning_rate)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,

@@ -27,9 +27,8 @@ def recomputed(layer, x: tf.Tensor, **arguments) -> tf.Tensor:
     def forward(x):
         def gradient(upstream, variables=()):
             # Waits for the upstream gradient: started earlier, the second pass would save nothing.
-            with tf.control_dependencies([upstream]):
+            with tf.control_dependencies([upstream]), tf.GradientTape() as tape, _second_pass():
                 again = tf.identity(x)
-            with tf.GradientTape() as tape, _second_pass():
                 tape.watch(again)
                 y = layer(again, **arguments)
             for_x, *for_variables = tape.gradient(y, [again, *variables], upstream)
