@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 
+from msda_tf.cli import quiet
 from msda_tf.models.backbones import BACKBONES
 
 STEPS = 3
@@ -22,6 +23,7 @@ STEPS = 3
 
 def measure(name: str, size: tuple[int, int], estimate: bool) -> dict:
     """The figures of one backbone, by column."""
+    quiet.use_onednn()
     import keras
     import tensorflow as tf
 

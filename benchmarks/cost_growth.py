@@ -17,9 +17,11 @@ import subprocess
 import sys
 import time
 
+from msda_tf.cli import quiet
 from msda_tf.config.branches import plan
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+quiet.use_onednn()
 
 
 def measure(options) -> dict[str, float]:

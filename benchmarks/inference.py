@@ -26,7 +26,10 @@ import statistics
 import tempfile
 import time
 
+from msda_tf.cli import quiet
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+quiet.use_onednn()
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
@@ -116,7 +119,9 @@ def measure(work, network: Timed, count: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--preset", default="tiny", choices=["tiny", "small"], help="whose networks (default: tiny)")
+    parser.add_argument(
+        "--preset", default="tiny", choices=["tiny", "small", "paper"], help="whose networks (default: tiny)"
+    )
     parser.add_argument("--size", default="1024x512", help="of the images (default: 1024x512)")
     parser.add_argument("--format", default="png", choices=["png", "jpeg"], help="of the images (default: png)")
     parser.add_argument("--images", type=int, default=16, help="in a round (default: 16)")

@@ -5,12 +5,14 @@
     python benchmarks/train_step.py --earlier ../msda-tf-before     # and the same step of another checkout
     python benchmarks/train_step.py --backbone mit-b0 --method self-training --batch 2 --limit 600
     python benchmarks/train_step.py --passes together
+    python benchmarks/train_step.py --alone --without-onednn    # and the same step with TensorFlow's own kernels
 
 ResNet-101, layout `joint` (branches S1, S2 and S-All at two levels, six discriminators), two sources and a target,
 batch 1, Adam. Every contestant is a process of its own with the same number of threads; all start from the same weights
 and images (the first step's losses show that they do the same work), then they take turns, one step at a time, so that
 whatever else the machine does meets all of them. On a busy machine the CPU seconds of one thread each are the fairest
-figures: PyTorch's threads wait for each other by spinning, and suffer most when one of them is interrupted.
+figures: PyTorch's threads wait for each other by spinning, and suffer most when one of them is interrupted. With a GPU
+the contestants compile side by side.
 
 Without a GPU: float32, sources of 320x180, target of 256x128. With one: sources of 1280x720, target of 1024x512, in
 float32, TF32 and bfloat16, each with and without XLA and torch.compile. With another backbone or method than PyTorch's
@@ -19,6 +21,7 @@ a matrix product reaches on the same machine.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -30,14 +33,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 
 import numpy as np
 
+from msda_tf.cli import quiet
 from msda_tf.config.branches import plan
 from msda_tf.methods import METHODS
 
 HERE = pathlib.Path(__file__).resolve().parents[1]
 EARLIER = "ours, earlier"
+WITHOUT_ONEDNN = "ours, without oneDNN"
+WAIT_FOR_WEIGHTS = 300
 CLASSES = 19
 FEEDS = (("S1", "S-All"), ("S2", "S-All"))
 CPU = {"ours": ("tensorflow", "float32", False), "PyTorch": ("torch", "float32", False)}
@@ -118,6 +125,7 @@ def torch_name(path: str) -> str:
 def tensorflow_step(options, arithmetic: str, compiled: bool, batch: dict):
     """(a step: a function that gives its losses, peak GPU bytes as a function or None)"""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    quiet.use_onednn()
     import tensorflow as tf
 
     from msda_tf.config import TrainConfig
@@ -157,7 +165,9 @@ def tensorflow_step(options, arithmetic: str, compiled: bool, batch: dict):
         for variable in task.segmenter.variables:
             value = weights[torch_name(variable.path)]
             variable.assign(value.transpose(2, 3, 1, 0) if value.ndim == 4 else value)
-        np.savez(options.weights, **weights)
+        half = f"{options.weights}.{os.getpid()}.npz"
+        np.savez(half, **weights)
+        os.replace(half, options.weights)  # PyTorch's contestants wait for it
     batch = tf.nest.map_structure(tf.constant, batch)
 
     def step():
@@ -216,6 +226,11 @@ def pytorch_step(options, arithmetic: str, compiled: bool, batch: dict):
         feeds=FEEDS, classes=CLASSES, device="cuda" if gpu else "cpu", bfloat16=arithmetic == "bfloat16",
         compiled=compiled, channels_last=options.channels_last,
     )  # fmt: skip
+    until = time.monotonic() + WAIT_FOR_WEIGHTS
+    while not os.path.exists(options.weights):
+        if time.monotonic() > until:
+            raise RuntimeError("none of ours has written its weights")
+        time.sleep(0.2)
     step.load(dict(np.load(options.weights)))
     return lambda: step(batch), torch.cuda.max_memory_allocated if gpu else None, None
 
@@ -245,37 +260,44 @@ class Process:
     def __init__(self, name: str, kind: tuple, arguments: list[str], checkout: pathlib.Path, limit: float | None):
         self.name, self.seconds, self.cpu, self.peak, self.cost = name, [], [], 0, None
         self.ours = kind[0] == "tensorflow"
-        self._end = None if limit is None else time.monotonic() + limit
+        self._limit, self._asked = limit, 0.0
         script = checkout / "benchmarks" / pathlib.Path(__file__).name
         command = [sys.executable, str(script), *arguments, "--contestant", json.dumps(kind)]
         # Messages of its libraries are shown only if it fails.
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        environment = os.environ | {"PYTHONPATH": str(checkout)}
+        if name == WITHOUT_ONEDNN:
+            environment["TF_ENABLE_ONEDNN_OPTS"] = "0"
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True,
-            env=os.environ | {"PYTHONPATH": str(checkout)},
-        )  # fmt: skip
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, env=environment
+        )
 
     def step(self) -> dict:
         """Has it take a step."""
-        found = self._answer("step")
+        self.ask("step")
+        found = self.answer()
         self.peak = found["peak"]
         return found
 
     def look_at_cost(self) -> None:
         """Operations of a step, and those a second of a product."""
-        self.cost = self._answer("cost")
+        self.ask("cost")
+        self.cost = self.answer()
 
-    def _answer(self, question: str):
-        try:
+    def ask(self, question: str) -> None:
+        """Has it begin to work on an answer."""
+        self._asked = time.monotonic()
+        with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(f"{question}\n")
             self._process.stdin.flush()
-            left = None if self._end is None else max(0.0, self._end - time.monotonic())
-            if not select.select([self._process.stdout], [], [], left)[0]:
-                self._process.kill()
-                raise RuntimeError("it took longer than --limit")
-            reply = self._process.stdout.readline()
-        except BrokenPipeError:
-            reply = ""
+
+    def answer(self):
+        """What it answers to the question; raises RuntimeError if it has died or takes too long."""
+        left = None if self._limit is None else max(0.0, self._asked + self._limit - time.monotonic())
+        if not select.select([self._process.stdout], [], [], left)[0]:
+            self._process.kill()
+            raise RuntimeError("it took longer than --limit")
+        reply = self._process.stdout.readline()
         if not reply:
             self._process.wait()
             self._errors.seek(0)
@@ -284,44 +306,68 @@ class Process:
 
     def end(self) -> None:
         """Ends the process."""
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
         self._process.stdout.close()
         self._process.wait()
         self._errors.close()
 
 
 def compare(
-    kinds: dict, arguments: list[str], *, earlier: pathlib.Path | None, warm_up: int, rounds: int, limit: float | None
+    kinds: dict,
+    arguments: list[str],
+    *,
+    earlier: pathlib.Path | None,
+    warm_up: int,
+    rounds: int,
+    limit: float | None,
+    side_by_side: bool,
 ) -> None:
-    """Starts a group's processes one after the other, lets them take turns, and prints their medians."""
+    """Starts a group's processes (`side_by_side`, or one after the other), lets them take turns, and prints medians."""
     processes, losses = [], {}
+
+    def tried(process: Process, act: Callable):
+        """What it answers; None if it fails or takes too long, and then it is left out."""
+        try:
+            return act(process)
+        except RuntimeError as error:
+            print(f"{process.name}: left out: {error}", flush=True)
+            processes.remove(process)
+            process.end()
+
+    def begin(process: Process):
+        first = tried(process, Process.answer)
+        if first is not None:
+            losses[process.name] = first["losses"]
+            print(f"{process.name}: first step (with compilation) {first['seconds']:.1f} s", flush=True)
+            tried(process, lambda process: [process.step() for _ in range(warm_up)])
+
     try:
         for name, kind in kinds.items():
-            process = Process(name, kind, arguments, earlier if name == EARLIER else HERE, limit)
-            try:
-                first = process.step()
-                for _ in range(warm_up):
-                    process.step()
-                if process.ours and name != EARLIER:
-                    process.look_at_cost()
-            except RuntimeError as error:
-                print(f"{name}: left out: {error}")
-                process.end()
-                continue
-            losses[name] = first["losses"]
-            print(f"{name}: first step (with compilation) {first['seconds']:.1f} s", flush=True)
-            processes.append(process)
+            processes.append(Process(name, kind, arguments, earlier if name == EARLIER else HERE, limit))
+            processes[-1].ask("step")
+            if not side_by_side:
+                begin(processes[-1])
+        if side_by_side:
+            for process in list(processes):
+                begin(process)
         for _ in range(rounds):
-            for process in processes:
-                found = process.step()
-                process.seconds.append(found["seconds"])
-                process.cpu.append(found["cpu"])
+            for process in list(processes):
+                found = tried(process, Process.step)
+                if found is not None:
+                    process.seconds.append(found["seconds"])
+                    process.cpu.append(found["cpu"])
+        for process in processes:
+            # Last, for it takes memory of its own, and what was measured counts without it.
+            if process.ours and process.name != EARLIER:
+                with contextlib.suppress(RuntimeError):
+                    process.look_at_cost()
     finally:
         for process in processes:
             process.end()
     if not processes:
         return
-    common = sorted(set.intersection(*(set(values) for values in losses.values())))
+    common = sorted(set.intersection(*(set(losses[process.name]) for process in processes)))
     print(f"\n{'losses of the first step':26}" + "".join(f"{process.name:>24}" for process in processes))
     for loss in common:
         if "/output/" in loss:
@@ -373,7 +419,11 @@ def main() -> None:
     parser.add_argument("--passes", help="together or apart (default: as training decides)")
     parser.add_argument("--arithmetic", nargs="+", choices=ARITHMETIC, default=list(ARITHMETIC), help="with a GPU")
     parser.add_argument("--alone", action="store_true", help="without PyTorch")
-    parser.add_argument("--limit", type=float, metavar="SECONDS", help="for each contestant from its start on")
+    parser.add_argument("--leave-out", nargs="+", default=[], metavar="WORD", help="contestants with such a name")
+    parser.add_argument("--without-onednn", action="store_true", help="also with TensorFlow's own kernels for CPUs")
+    parser.add_argument(
+        "--limit", type=float, metavar="SECONDS", help="for each contestant and answer, its start included"
+    )
     parser.add_argument("--compiled", action="store_true", help="also XLA and torch.compile, without a GPU")
     parser.add_argument("--channels-last", action="store_true", help="PyTorch's memory format")
     parser.add_argument(
@@ -402,8 +452,11 @@ def main() -> None:
         for kinds in contestants(gpu, options.compiled, options.arithmetic):
             if options.alone or not with_torch(options):
                 kinds = {name: kind for name, kind in kinds.items() if kind[0] == "tensorflow"}
+            kinds = {name: kind for name, kind in kinds.items() if not any(word in name for word in options.leave_out)}
             if options.earlier:
                 kinds[EARLIER] = kinds[next(iter(kinds))]
+            if options.without_onednn:
+                kinds[WITHOUT_ONEDNN] = kinds[next(iter(kinds))]
             compare(
                 kinds,
                 arguments,
@@ -411,6 +464,7 @@ def main() -> None:
                 warm_up=options.warm_up,
                 rounds=options.rounds,
                 limit=options.limit,
+                side_by_side=gpu,
             )
 
 

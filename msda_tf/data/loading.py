@@ -99,6 +99,7 @@ def load(chosen: tf.data.Dataset, source: RecordSource, finish: Callable, *, par
       parallel: how many are read and decoded at once; the number of CPU cores by default.
     """
 
+    @tf.autograph.experimental.do_not_convert  # nothing in it depends on values
     def example(position, record):
         def decoded(serialized):
             return finish(position, decode(serialized, labelled=source.labelled))

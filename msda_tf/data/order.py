@@ -46,6 +46,7 @@ def shuffled_records(size: int, *, seed: int, stream: str, first: int = 0) -> tf
       A data set of pairs, int64 `[]` each: position in the stream (first, first + 1, ...), and record.
     """
 
+    @tf.autograph.experimental.do_not_convert  # nothing in it depends on values
     def of_epoch(epoch):
         return tf.data.Dataset.from_tensor_slices(permutation(size, seed=seed, stream=f"{stream}/order", epoch=epoch))
 

@@ -53,7 +53,7 @@ class HeldOut:
         for source in config.sources:
             mean = image_mean(config, manifests[source])
             one = member(config, segmenter, mean=mean, branches=branches, source=True)
-            self._networks[source] = tf.function(Inference([one]).logits, reduce_retracing=True)
+            self._networks[source] = tf.function(Inference([one]).logits, reduce_retracing=True, autograph=False)
 
     def cells(self) -> dict[str, dict[str, Cell]]:
         """Branch -> source -> its cell; a source without a held-out image has none.

@@ -86,7 +86,8 @@ class SegmentationTask:
 
         # A function for each target, for each has its own mean.
         self._label_maps = {
-            target.name: tf.function(inference(target).label_maps, reduce_retracing=True) for target in self.scored
+            target.name: tf.function(inference(target).label_maps, reduce_retracing=True, autograph=False)
+            for target in self.scored
         }
         self._unlabelled = {target.name: Unlabelled(inference(target)) for target in self.targets}
 

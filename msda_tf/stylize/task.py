@@ -88,7 +88,7 @@ class UnitTask:
             "generator_optimizer": self.generator_optimizer,
             "discriminator_optimizer": self.discriminator_optimizer,
         }
-        self._there_and_back = tf.function(self._translations)
+        self._there_and_back = tf.function(self._translations, autograph=False)
         self._previews: dict[str, np.ndarray] = {}
 
     def batches(self, first_step: int) -> Iterator[dict]:

@@ -75,7 +75,7 @@ class Translator:
         self.blocks, self.tile = blocks, tile
         self._stages = unit.translation(source, target)
 
-        @tf.function(input_signature=[tf.TensorSpec([1, None, None, 3], tf.uint8)])
+        @tf.function(input_signature=[tf.TensorSpec([1, None, None, 3], tf.uint8)], autograph=False)
         def whole(frames):
             return to_picture(unit.decode(target, unit.encode(source, to_network(frames))))
 

@@ -16,7 +16,8 @@ def step_on_all(replica_step: Callable, strategy: tf.distribute.Strategy):
       strategy: the devices.
     """
 
-    @tf.function
+    # Nothing in a step depends on values, so nothing is to be converted, which took longer than tracing what there is.
+    @tf.function(autograph=False)
     def step(batch):
         metrics = strategy.run(replica_step, args=(batch,))
         return {name: strategy.reduce("SUM", value, axis=None) for name, value in metrics.items()}
@@ -34,7 +35,7 @@ def compiled(function: Callable, *, jit: bool) -> Callable:
 
     def run(*arguments):
         # A trace holds the variables of the replica in which it was made: each replica needs its own.
-        return tf.function(function, jit_compile=True)(*arguments)
+        return tf.function(function, jit_compile=True, autograph=False)(*arguments)
 
     return run
 

@@ -1,6 +1,7 @@
 """TensorFlow's start-up lines: in a file, not on the screen, and on it when loading fails or the process dies."""
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -34,6 +35,7 @@ def load(tmp_path):
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("TF_CPP", "CUDA_VISIBLE"))}
         path = f"{programs}:{os.environ['PATH']}"
         environment = {**kept, "PATH": path, "PYTHONPATH": str(package.parent), **environment}
+        environment = {name: value for name, value in environment.items() if value is not None}
         done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True)
         return done.returncode, done.stderr
 
@@ -47,6 +49,18 @@ def test_nothing_is_on_the_screen(load):
 def test_what_was_asked_for_is(load):
     code, shown = load(TF_CPP_MIN_LOG_LEVEL="0")
     assert code == 0 and NOISE in shown
+
+
+ONEDNN = 'os.write(2, os.environ.get("TF_ENABLE_ONEDNN_OPTS", "unset").encode()); raise ImportError'
+
+
+def test_onednn_is_on_where_it_is_known_to_help(load):
+    _, said = load(ONEDNN, TF_ENABLE_ONEDNN_OPTS=None)
+    assert said.count(f"{NOISE}\n{'1' if platform.machine() == 'x86_64' else 'unset'}") == 1
+
+
+def test_onednn_can_be_turned_off(load):
+    assert load(ONEDNN, TF_ENABLE_ONEDNN_OPTS="0")[1].count(f"{NOISE}\n0") == 1
 
 
 def test_a_failure_shows_it(load):

@@ -46,7 +46,7 @@ def has_native_gradient(dtype: tf.DType) -> bool:
 
     options = {"strides": [1] * 4, "padding": "SAME", "dilations": [1, 2, 2, 1]}
 
-    @tf.function
+    @tf.function(autograph=False)
     def gradients(x, kernel):
         for_x = tf.raw_ops.Conv2DBackpropInput(input_sizes=x.shape, filter=kernel, out_backprop=x, **options)
         return for_x, tf.raw_ops.Conv2DBackpropFilter(input=x, filter_sizes=kernel.shape, out_backprop=x, **options)
