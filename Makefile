@@ -48,9 +48,9 @@ lint: $(STAMP)
 test: lint
 	$(BIN)/python -m pytest -rs
 
-# A file's tests stay in one process, in order.
+# A file's tests stay in one process, in order. Reordered, files of few but long tests would come last, and one process end early.
 test-all: lint $(STAMP_ALL)
-	$(BIN)/python -m pytest -rs --no-skips -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -rs --no-skips -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # Prints every seed; FUZZ_FIRST is the first one (the time by default), FUZZ_CASE the only case of tests/fuzz/cases.py.
 export FUZZ_SECONDS ?= 600
