@@ -22,6 +22,8 @@ from msda_tf import files
 from msda_tf.packages import version
 from msda_tf.remote import cache
 
+from . import quiet
+
 LARGEST = 2**30
 """Bytes that the files may take together, and that must be free on their disk."""
 
@@ -44,6 +46,7 @@ def kept(wanted: bool = True) -> Iterator[None]:
     if not wanted or (flags and (not flags.lstrip().startswith("-") or "persistent_cache" in flags)):
         yield
         return
+    quiet.use_onednn()  # before the folder is named after what TensorFlow will be loaded with
     folder = cache.root() / "xla"
     # Without a home there is no such place.
     own = _begin(folder / _processor()) if folder.is_absolute() else None

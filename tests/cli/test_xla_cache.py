@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pathlib
+import platform
 import re
 import subprocess
 import sys
@@ -131,6 +132,18 @@ def test_code_of_another_processor_is_not_taken(cache, monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
     with xla_cache.kept():
         assert not list(chosen().iterdir())
+
+
+def test_a_folder_belongs_to_the_kernels_that_tensorflow_will_be_loaded_with(cache, monkeypatch):
+    folders = {}
+    for value in (None, "0", "1"):
+        monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+        if value is not None:
+            monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", value)
+        with xla_cache.kept():
+            folders[value] = chosen().parent
+    # Those who say what there is anyway find what was compiled without a word.
+    assert folders["0"] != folders["1"] and folders[None] == folders["1" if platform.machine() == "x86_64" else None]
 
 
 def test_train_asks_for_it_before_tensorflow_is_loaded(cache, prepared_data, monkeypatch, capsys):
