@@ -10,6 +10,7 @@ from msda_tf.methods.adversarial import Adversarial
 from msda_tf.models.backbones.atrous_resnet import Depth
 from msda_tf.models.segmenter import MultiSourceSegmenter
 from msda_tf.training.optimizers import make_optimizer
+from msda_tf.training.replicas import step_on_all
 
 DEPTH = Depth(blocks=(1, 1, 1, 1), planes=(8, 12, 16, 20), stem=8)
 
@@ -28,12 +29,13 @@ def step_graph(*, sources=1, optimizer="adam", weight_decay=0.0, **changes) -> t
     segmenter.create_variables()
     parts = (segmenter.generator_variables, segmenter.discriminator_variables)
     optimizers = [make_optimizer(optimizer, 1e-3, variables=part, weight_decay=weight_decay) for part in parts]
+    strategy = tf.distribute.get_strategy()
     method = Adversarial(
         segmenter=segmenter, config=config, feeds=feeds, generator_optimizer=optimizers[0],
-        discriminator_optimizer=optimizers[1], strategy=tf.distribute.get_strategy(),
+        discriminator_optimizer=optimizers[1], strategy=strategy,
     )  # fmt: skip
     batch = {"sources": [images() for _ in feeds], "target": images(labelled=False)}
-    return tf.function(method.step).get_concrete_function(batch).graph
+    return step_on_all(method.step, strategy).get_concrete_function(batch).graph
 
 
 def made_at_the_start(graph: tf.Graph) -> int:
